@@ -12,6 +12,7 @@ from django_q.conf import Conf
 
 from autosubmit_portal import privacy
 from autosubmit_portal.access.sign_in.providers import IdentityProvider
+from experiments import failure_reasons
 from jobs import trigrams
 
 # Processes that serve no pages ask these checks only: those of Django load all pages, 23 MB.
@@ -65,6 +66,17 @@ def check_search(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
         return []  # `manage.py doctor` and /healthz say that
     text = "Every search for names of jobs reads all jobs: the index for it is missing."
     return [Warning(text, hint=trigrams.get_remedy(), id="portal.W004")] if is_slow else []
+
+
+@register(TAG)
+def check_failure_reasons(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    """Check what an institution adds to the reasons why jobs fail."""
+    try:
+        failure_reasons.load(settings.FAILURE_REASONS)
+    except failure_reasons.BadCatalogue as error:
+        text = f"PORTAL_FAILURE_REASONS, {settings.FAILURE_REASONS}: {error}"
+        return [Error(text, hint="Correct the file (docs/failure-reasons.md).", id="portal.E009")]
+    return []
 
 
 @register(TAG, deploy=True)

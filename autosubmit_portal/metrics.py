@@ -4,6 +4,7 @@ docs/operations.md lists them with alerts to start from.
 """
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from prometheus_client.registry import Collector
 from autosubmit_portal import __version__, health
 from autosubmit_portal.agent.findings import Finding, Level
 from autosubmit_portal.workers.models import Worker
+from experiments.attention.rules import TITLES
 from experiments.models import Action, Experiment, Site
 
 PREFIX = "autosubmit_portal"
@@ -114,6 +116,22 @@ def _collect_sites() -> Metrics:
     yield _fill_gauge("experiments", "Experiments in the store.", "site", slugs, _count_by(there, "site__slug"))
     running = _count_by(there.filter(is_running=True), "site__slug")
     yield _fill_gauge("experiments_running", "Experiments that run, whoever started them.", "site", slugs, running)
+    yield _make_attention(slugs)
+
+
+def _make_attention(slugs: list[str]) -> GaugeMetricFamily:
+    """Count what needs somebody by site and rule, 0 included; few experiments have any, which an index finds."""
+    rows = Experiment.objects.filter(gone_at=None).exclude(attention_rules="")
+    found = Counter(
+        (slug, rule)
+        for slug, rules in rows.values_list("site__slug", "attention_rules")
+        for rule in rules.strip(",").split(",")
+    )
+    family = _make_gauge("attention", "Experiments that need somebody, by the rule that says so.", "site", "rule")
+    for slug in slugs:
+        for rule in TITLES:
+            family.add_metric([slug, rule], found[slug, rule])
+    return family
 
 
 def _collect_disks() -> Metrics:

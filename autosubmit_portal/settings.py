@@ -111,6 +111,8 @@ STARTS_GATEWAY = not env.str("PORTAL_GATEWAY", default="")
 # What the libraries of Autosubmit keep and can make again.
 CACHES_DIRECTORY = PORTAL_HOME / "caches"
 # The output of ended actions is removed when it is older, or the oldest when all together takes more room.
+FAILURE_REASONS = Path(text) if (text := env.str("PORTAL_FAILURE_REASONS", default="")) else None
+
 OUTPUT_DAYS = env.int("PORTAL_OUTPUT_DAYS", default=180)
 OUTPUT_GIGABYTES = env.float("PORTAL_OUTPUT_GIGABYTES", default=10.0)
 

@@ -10,7 +10,7 @@ import pytest
 from django_q.conf import Conf
 
 from autosubmit_portal.access.sign_in.providers import LDAP, GitHub, OpenIDConnect
-from autosubmit_portal.checks import check_queue, check_search, check_sign_in, check_walls
+from autosubmit_portal.checks import check_failure_reasons, check_queue, check_search, check_sign_in, check_walls
 from tests.support.factories import drop_index_of_names
 
 
@@ -126,3 +126,10 @@ def test_a_gateway_of_our_own_is_told_before_deployment(settings: Any, tmp_path:
     assert [message.id for message in check_walls()] == ["portal.W005"]
     settings.GATEWAY_DIRECTORY = tmp_path
     assert check_walls() == []
+
+
+def test_a_catalogue_of_failure_reasons_that_is_wrong_is_told_with_its_entry(settings: Any, tmp_path: Path) -> None:
+    settings.FAILURE_REASONS = tmp_path / "reasons.yml"
+    settings.FAILURE_REASONS.write_text("odd: {title: Odd}\n")
+    (found,) = check_failure_reasons()
+    assert "reasons.yml: odd: “meaning” must be a text that is not blank." in found.msg

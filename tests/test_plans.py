@@ -44,6 +44,8 @@ CONSOLE = (
     "/experiments/experiment/?store=all",
     "/experiments/experiment/?running=yes",
     "/experiments/experiment/?failed=yes",
+    "/experiments/experiment/?attention=yes",
+    "/experiments/experiment/?attention=stalled",
     "/experiments/experiment/?site__id__exact={site}",
     "/experiments/experiment/?problem=yes",
     "/experiments/experiment/?disagrees=yes",
@@ -92,6 +94,8 @@ API = (
     "/v4/experiments?page_size=20&only_active=true",
     "/v4/experiments?page_size=20&failed=true",
     "/v4/experiments?page_size=20&has_problem=true",
+    "/v4/experiments?page_size=20&attention=true",
+    "/v4/experiments?page_size=20&attention=stalled",
     "/v4/experiments?page_size=20&site=rare",
     "/v4/experiments/{few}/jobs?page_size=20",
     "/v4/experiments/{few}/jobs?page_size=20&status=FAILED",
@@ -234,6 +238,7 @@ def _fill() -> dict[str, Any]:
             is_running=n % 700 == 0,
             changed_at=now - timedelta(minutes=n),
             problem=_seldom(n, "no file", ""),
+            attention_rules=_seldom(n, ",stalled,", ""),
             status_counts=_seldom(n, {"FAILED": 1}, {"COMPLETED": 1}),
         )
         for n in range(EXPERIMENTS)

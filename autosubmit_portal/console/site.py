@@ -31,7 +31,7 @@ class Console(AdminSite):
 
     site_title = "Autosubmit Portal"
     site_header = "Autosubmit Portal"
-    index_title = "Dashboard"
+    index_title = "Now"
     site_url = None
     enable_nav_sidebar = False
     empty_value_display = "–"

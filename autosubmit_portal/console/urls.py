@@ -2,13 +2,13 @@
 
 from django.urls import path
 
-from autosubmit_portal.console.pages import dashboard, health, sign_in
+from autosubmit_portal.console.pages import health, now, sign_in
 from autosubmit_portal.console.site import console
 
 app_name = "admin"
 # The first three take the place of Django's pages of the same names.
 urlpatterns = [
-    path("", console.admin_view(dashboard.dashboard_page), name="index"),
+    path("", console.admin_view(now.now_page), name="index"),
     path("login/", sign_in.sign_in_page, name="login"),
     path("password_change/", console.admin_view(sign_in.password_page, cacheable=True), name="password_change"),
     path("health/", console.admin_view(health.health_page), name="health"),

@@ -12,19 +12,11 @@ from django.utils import timezone
 from autosubmit_portal.workers import shutdown_flag
 from experiments import hosts
 from experiments.actions import places, queue, slots
-from experiments.actions.accounts import find_changed_account
 from experiments.actions.call_lost import tell_hosts
-from experiments.actions.choice import find_changed_choice
-from experiments.actions.finish import call_off, fail
-from experiments.actions.follow import follow, start_step
-from experiments.actions.projects import find_refusal
-from experiments.actions.recheck import find_absence, find_reason_not_to_start, foresee_failure
-from experiments.actions.stopping import find_stop
+from experiments.actions.follow import follow
+from experiments.actions.start import begin, read_experiment
 from experiments.actions.transition import move
-from experiments.autosubmit.store import BrokenStore
-from experiments.catalogue.preconditions import refuse_absent
-from experiments.mirror import sync
-from experiments.models import Action, Site, State, annotate_active_action
+from experiments.models import Action, Site, State
 from experiments.reads import HostAway, HostBusy
 
 # How long a worker keeps looking before it leaves the rest to the supervisor; well under the queue's time limit.
@@ -50,7 +42,7 @@ def execute(action_id: int) -> None:
     # Nothing is claimed for a host that is away: what waits can be cancelled.
     while (waiting := slots.find_next(site, is_held_up)) is not None:
         try:
-            problem = _read_anew(waiting)
+            problem = read_experiment(waiting)
         except (HostAway, HostBusy) as silence:  # which is nothing against it: the link may be cut for a moment
             slots.tell(waiting.pk, f"Waits for its host. {silence}")
             return
@@ -102,57 +94,10 @@ def claim(action_id: int) -> Action | None:
     return action if claimed else None
 
 
-def _read_anew(action: Action) -> str:
-    """Mirror the experiment of an action: minutes may have passed in the queue. Return why it cannot be read.
-
-    A stop needs no such evidence: Autosubmit answers it if nothing is running any more. Raises HostAway and HostBusy.
-    """
-    if action.experiment is None or action.catalogue_kind.stops_run:
-        return ""
-    try:
-        sync.adopt(action.site, action.expid)
-    except (HostAway, HostBusy):
-        raise
-    except BrokenStore as problem:
-        return str(problem)
-    return ""
-
-
 def _run(action: Action, problem: str = "") -> None:
-    """Start the first command of a claimed action, unless something is against it by now, and look on.
-
-    `problem` is why its experiment could not be read.
-    """
-    obstacle = find_reason_not_to_start(action)
-    if obstacle:
-        call_off(action, obstacle)
-        return
-    reason = find_changed_account(action) or problem or _find_reason_against(action)
-    if reason:
-        fail(action, reason)
-        return
-    stopped = find_stop(action)
-    if stopped:
-        call_off(action, stopped)
-        return
-    start_step(action, 0)
-    _look_on(action)
-
-
-def _find_reason_against(action: Action) -> str:
-    """Check the preconditions again, on the evidence that was read anew."""
-    if action.experiment is None:
-        return places.find_reason(action, None)
-    if action.catalogue_kind.stops_run:
-        return find_absence(action) or foresee_failure(action) or places.find_reason(action, action.experiment)
-    experiment = annotate_active_action().get(pk=action.experiment.pk)
-    return (
-        refuse_absent(experiment)
-        or action.catalogue_kind.find_obstacle(experiment, action.parameters)
-        or find_changed_choice(action, experiment)
-        or places.find_reason(action, experiment)
-        or find_refusal(action.catalogue_kind, action.experiment)
-    )
+    """Start the first command of a claimed action and look on; `problem` is why its experiment could not be read."""
+    if not begin(action, problem):
+        _look_on(action)
 
 
 def _look_on(action: Action) -> None:

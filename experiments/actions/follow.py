@@ -1,33 +1,26 @@
 """Looking at the command of a running action: one short look that anybody may repeat at any time."""
 
 import signal
-import uuid
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
-from django.db import transaction
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from autosubmit_portal.agent.run_directory import Look
-from experiments import commands, hosts
-from experiments.actions import finish, places
-from experiments.actions.accounts import find_changed_account
-from experiments.actions.projects import find_refusal
-from experiments.actions.recheck import find_absence, find_reason_not_to_start, foresee_failure
-from experiments.actions.refusals import Conflict
-from experiments.actions.slots import compute_slot_end
-from experiments.actions.stopping import find_stop, signal_again
-from experiments.actions.transition import make_origin_of_worker, record
+from autosubmit_portal.agent.run_directory import State as RunState
+from experiments import commands
+from experiments.actions import finish
+from experiments.actions.recheck import foresee_failure
+from experiments.actions.start import go_on, note_silence, take_over
+from experiments.actions.stopping import signal_again
 from experiments.autosubmit.output import Outcome
 from experiments.catalogue.preconditions import refuse_without_run
 from experiments.models import Action, State, Step, annotate_active_action
 
-# A command that has left no trace for so long never started, or was killed together with its launcher.
+# Whoever is to start a command has this long to do it; then whoever looks goes on for them.
 GRACE = timedelta(seconds=30)
-# Before it has a step a worker asks the hosts, each within its patience: one that is slow is not taken for dead.
-CLAIM_GRACE = timedelta(minutes=2)
+# Nobody counts any more on what has not started for so long: the portal was down, or its host had no room.
+LOST_AFTER = timedelta(minutes=5)
 
 
 def follow(action: Action) -> bool:
@@ -42,7 +35,7 @@ def follow(action: Action) -> bool:
         found = commands.look(step) if step else commands.NOT_STARTED
         is_over = _follow_seen(action, step, found)
     except commands.Unseen as silence:
-        _note_silence(action, str(silence))
+        note_silence(action, str(silence))
         return False
     if action.unseen_since and not is_over:
         _note_voice(action)
@@ -57,44 +50,8 @@ def _follow_seen(action: Action, step: Step | None, found: Look) -> bool:
     return _follow_silent(action, step, found)
 
 
-def _note_silence(action: Action, reason: str) -> None:
-    """Say of a command since when nobody knows what it does: that is no evidence of anything."""
-    since = action.unseen_since or timezone.now()
-    message = f"Not seen since {since:%Y-%m-%d %H:%M} UTC: {reason}"
-    if message != action.message:
-        running = Action.objects.filter(pk=action.pk, state=State.RUNNING)
-        running.update(unseen_since=Coalesce("unseen_since", since), message=message)
-
-
 def _note_voice(action: Action) -> None:
     Action.objects.filter(pk=action.pk, state=State.RUNNING).update(unseen_since=None, message="")
-
-
-def start_step(action: Action, step: int) -> None:
-    """Start the command of one step, at most once whoever calls: the conditional update decides who does."""
-    try:
-        host, _ = places.choose(action, step)
-    except Conflict as refusal:
-        finish.fail(action, f"The command could not be started: {refusal}")
-        return
-    now = timezone.now()
-    seen = {"step": action.step, "step_started_at": action.step_started_at, "cancel_requested_at": None}
-    with transaction.atomic():
-        new: dict[str, Any] = {"step": step, "step_started_at": now, "slot_until": compute_slot_end(action, step)}
-        new["message"] = ""  # of waiting for a host
-        if not Action.objects.filter(pk=action.pk, state=State.RUNNING, **seen).update(**new):
-            return
-        action.step, action.step_started_at, action.slot_until = step, now, new["slot_until"]
-        row = Step.objects.create(action=action, number=step, key=str(uuid.uuid4()), host=host)
-        details = {"step": step, "command": action.command[step]}
-        record(action, "action.command_started", origin=make_origin_of_worker(action), details=details)
-    try:
-        commands.start(row, action)
-    except commands.NotStarted as refusal:
-        hosts.forget_rules(host)  # which may be why
-        finish.fail(action, f"The command could not be started: {refusal}")
-    except commands.Unseen as silence:
-        _note_silence(action, str(silence))
 
 
 def _follow_alive(action: Action, step: Step) -> bool:
@@ -123,28 +80,11 @@ def _is_pointless(action: Action) -> bool:
 def _follow_ended(action: Action, exit_status: int) -> bool:
     outcome = action.current_command.outcome(exit_status, _read_printed(action))
     if outcome.succeeded and action.step + 1 < len(action.command) and not action.cancel_requested_at:
-        return _go_on(action, exit_status)
+        return go_on(action, exit_status)
     if action.may_overtake:
         _follow_overtaken(action)
     finish.finish(action, _judge(action, outcome), exit_status)
     return True
-
-
-def _go_on(action: Action, exit_status: int) -> bool:
-    """Start the next step, unless it could not be asked for any more; answer whether the action is over."""
-    fresh = Action.objects.select_related("site", "experiment").get(pk=action.pk)
-    obstacle = find_reason_not_to_start(fresh) or find_changed_account(fresh) or find_absence(fresh) or find_stop(fresh)
-    obstacle = obstacle or places.find_reason(fresh, fresh.experiment)
-    obstacle = obstacle or find_refusal(fresh.catalogue_kind, fresh.experiment)
-    if obstacle:
-        finish.call_off(action, obstacle, exit_status)
-        return True
-    away = places.choose(fresh, action.step + 1)[1]
-    if away:
-        Action.objects.filter(pk=action.pk, state=State.RUNNING).update(message=f"Waits for its host. {away}")
-    else:
-        start_step(action, action.step + 1)
-    return False
 
 
 def _read_printed(action: Action) -> str:
@@ -185,21 +125,29 @@ def _get_age(action: Action) -> timedelta:
 
 
 def _follow_silent(action: Action, step: Step | None, found: Look) -> bool:
-    """The launcher is gone without an exit status: killed by us, or lost, unless a run lives on without it.
-
-    One that was never seen may still be started by a worker that was only slow, so it is given up first.
-    """
-    has_started = found.has_started
-    if has_started and not found.is_forgotten and _is_to_end(action):
+    """The launcher is gone without an exit status, killed by us or lost, or it was never there."""
+    if not found.has_started:
+        return _follow_absent(action, step, found)
+    if not found.is_forgotten and _is_to_end(action):
         finish.finish(action, _judge(action, Outcome(False, "")), -signal.SIGKILL)
         return True
-    is_cancelled = action.cancel_requested_at is not None and not has_started
-    if not is_cancelled and (_get_age(action) < (GRACE if step else CLAIM_GRACE) or finish.is_run_alive(action)):
+    if _get_age(action) < GRACE or finish.is_run_alive(action):  # a run may live on without its launcher
         return False
-    if not has_started and step and not commands.give_up(step):
+    finish.lose(action, found)
+    return True
+
+
+def _follow_absent(action: Action, step: Step | None, found: Look) -> bool:
+    """Go on for the worker of a command that has not started, or give it up: that worker may only have been slow."""
+    is_cancelled = action.cancel_requested_at is not None
+    if not is_cancelled and _get_age(action) < GRACE:
+        return False
+    if not is_cancelled and found.state is RunState.NOT_STARTED and _get_age(action) < LOST_AFTER:
+        return take_over(action, step)
+    if step and not commands.give_up(step):
         return False
     if is_cancelled:
         finish.call_off(action, f"Cancelled by {action.cancelled_by} before it started.")
-        return True
-    finish.lose(action, found)
+    else:
+        finish.lose(action, found)
     return True

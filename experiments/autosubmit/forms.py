@@ -25,7 +25,14 @@ from autosubmit_portal.agent.protocol.fields import (
 )
 from autosubmit_portal.agent.protocol.strict_json import Message
 from experiments.autosubmit.liveness import Liveness
-from experiments.autosubmit.plans import LONGEST_SECTION, LONGEST_VALUE, MOST_SECTIONS, PLANNED, ReadPlans
+from experiments.autosubmit.plans import (
+    LONGEST_SECTION,
+    LONGEST_SLEEP_SECONDS,
+    LONGEST_VALUE,
+    MOST_SECTIONS,
+    PLANNED,
+    ReadPlans,
+)
 from experiments.autosubmit.store import NO_OWNER, ExperimentRecord, Fingerprint, Recorded, Store
 from jobs.autosubmit.edges import Edge
 from jobs.autosubmit.history import JobTimes, RunRecord
@@ -329,15 +336,19 @@ def _understand_edge(value: object) -> Edge:
 
 
 def _understand_plans(value: object) -> ReadPlans | None:
+    """Return the plans that were told; an agent from before SAFETYSLEEPTIME was told leaves that out."""
     if value is None:
         return None
-    told = _require_object(value, "plans", "source")
+    more = {"sleep_seconds"} & value.keys() if isinstance(value, dict) else ()
+    told = _require_object(value, "plans", "source", *more)
     plans = take_object(told, "plans")
     if len(plans) > MOST_SECTIONS:
         raise ProtocolError(f"plans of more than {MOST_SECTIONS} sections")
     names = (_require_text(section, _IN_UPPER_CASE * LONGEST_SECTION) for section in plans)
     understood = dict(zip(names, map(_understand_plan, plans.values()), strict=True))
-    return ReadPlans(understood, take_text(told, "source", most=60))
+    is_told = told.get("sleep_seconds") is not None
+    sleep_seconds = take_number(told, "sleep_seconds", most=LONGEST_SLEEP_SECONDS) if is_told else None
+    return ReadPlans(understood, take_text(told, "source", most=60), sleep_seconds)
 
 
 def _understand_plan(value: object) -> dict[str, str]:

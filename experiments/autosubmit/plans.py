@@ -1,4 +1,4 @@
-"""What the jobs of each section are to be sent with, as the configuration says.
+"""What the jobs of each section are to be sent with, and how long a run sleeps, as the configuration says.
 
 Only what Autosubmit 4.1.17 takes from there without knowing the job is told (`Job.update_parameters`): a value with a
 reference that is resolved for each job, a list of parts, or a wallclock that grows with the chunks is left out.
@@ -33,12 +33,23 @@ Plans = dict[str, dict[str, str]]
 """By the name of a section, in upper case, what its jobs are to be sent with."""
 
 
+USUAL_SLEEP_SECONDS, LONGEST_SLEEP_SECONDS = 10, 366 * 86_400
+"""What Autosubmit takes without a SAFETYSLEEPTIME (4.1.17), and the longest that is believed."""
+
+# A mark of what is read: what was read of the same file before was less.
+_EDITION = 2
+
+
 @dataclass(frozen=True, slots=True)
 class ReadPlans:
-    """The plans, and a mark of what they were read from: they are the same as long as that is."""
+    """The plans, and a mark of what they were read from: they are the same as long as that is.
+
+    `sleep_seconds` is the SAFETYSLEEPTIME of a run; None where no configuration tells it.
+    """
 
     plans: Plans
     source: str
+    sleep_seconds: int | None = None
 
 
 def read_plans(store: Store, expid: str, runs: Sequence[RunRecord], known: str) -> ReadPlans | None:
@@ -49,7 +60,7 @@ def read_plans(store: Store, expid: str, runs: Sequence[RunRecord], known: str) 
     """
     run_id = max((run.run_id for run in runs), default=0)
     folder = store.experiment_folder(expid)
-    source = f"run {run_id}, file {_get_change_time(folder / RESOLVED)}"
+    source = f"{_EDITION}: run {run_id}, file {_get_change_time(folder / RESOLVED)}"
     if source == known:
         return None
     try:
@@ -57,7 +68,7 @@ def read_plans(store: Store, expid: str, runs: Sequence[RunRecord], known: str) 
         configuration = parse_json(kept) if kept else _read_file(folder)
     except (UnreadableHistory, BadData, TooLong, LeadsOutside, OSError, UnicodeDecodeError):
         configuration = {}
-    return ReadPlans(extract_plans(configuration), source)
+    return ReadPlans(extract_plans(configuration), source, extract_sleep(configuration))
 
 
 def _get_change_time(path: Path) -> int:
@@ -92,6 +103,15 @@ def extract_plans(configuration: Mapping[str, Any]) -> Plans:
         for name in names
     )
     return {name: plan for name, plan in found if plan}
+
+
+def extract_sleep(configuration: Mapping[str, Any]) -> int | None:
+    """Return the SAFETYSLEEPTIME of a configuration of Autosubmit 4; None if it has another form."""
+    settings = configuration.get("CONFIG")
+    if not isinstance(settings, dict):
+        return None
+    told = to_text(settings.get("SAFETYSLEEPTIME", USUAL_SLEEP_SECONDS), 20).strip()
+    return min(int(told), LONGEST_SLEEP_SECONDS) if told.isascii() and told.isdecimal() else None
 
 
 def _convert_to_4(configuration: Mapping[str, Any]) -> Mapping[str, Any]:

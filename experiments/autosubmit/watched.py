@@ -20,6 +20,7 @@ from experiments.autosubmit.forms import (
     understand_records,
     understand_run_state,
 )
+from experiments.autosubmit.life import NO_LIFE, Life, tell_life, understand_life
 from experiments.autosubmit.store import ExperimentRecord, Fingerprint, Recorded
 
 MOST_ENTRIES = 500
@@ -41,6 +42,7 @@ class Entry:
     owner: Owner | None
     alive: RunState
     files: Fingerprint
+    life: Life = NO_LIFE
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ def tell_entry(expid: str, entry: Entry) -> bytes:
             "owner": entry.owner,
             "alive": tell_run_state(entry.alive),
             "files": entry.files,
+            "life": tell_life(entry.life),
         }
     )
 
@@ -103,7 +106,7 @@ def _understand_entries(data: bytes) -> Iterator[tuple[str, Entry]]:
         raise ProtocolError(f"more than {MOST_ENTRIES} entries")
     for line in lines:
         told = strict_json.decode_document(line)
-        _require_parts(told, {"expid", *Entry.__dataclass_fields__})
+        _require_parts(told, {"expid", *Entry.__dataclass_fields__}, optional={"life"})
         expid, records = take_expid(told, "expid"), tuple(understand_records(told["records"]))
         if any(record.expid != expid for record in records):
             raise ProtocolError("a record of another experiment")
@@ -115,13 +118,14 @@ def _understand_entries(data: bytes) -> Iterator[tuple[str, Entry]]:
                 understand_owner(told["owner"]),
                 understand_run_state(told["alive"]),
                 understand_fingerprint(told["files"]),
+                understand_life(told.get("life")),
             ),
         )
 
 
-def _require_parts(message: Message, names: Set[str]) -> None:
+def _require_parts(message: Message, names: Set[str], optional: Set[str] = frozenset()) -> None:
     refuse_others(message, *names)
-    if missing := names - message.keys():
+    if missing := names - optional - message.keys():
         raise ProtocolError(f"{min(missing)!a} is missing")
 
 

@@ -27,26 +27,39 @@ _COULD_GO_ON = ("READY", "PREPARED", "DELAYED")
 # More names than this are not named in a query.
 _MANY = 500
 
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """What contradicts the evidence; `is_dead` if it means a run whose process is gone. False if nothing does."""
+
+    text: str = ""
+    is_dead: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+
 FindLastStop = Callable[[str], datetime | None]
 """Tells when a command last stopped the run of an expid."""
 
 
 def find_disagreement(
     experiment: Experiment, finished_at: datetime | None, stopped_at: datetime | None, node: str
-) -> str:
-    """Say what contradicts the evidence of an experiment and what to do; blank if nothing does.
+) -> Disagreement:
+    """Say what contradicts the evidence of an experiment and what to do.
 
     `finished_at` is the latest end of a run in its history, `stopped_at` that of one that somebody stopped, `node` is
     where processes were looked for. Nothing is concluded from a job list or a history that could not be read since.
     """
     if experiment.is_absent:
-        return ""
+        return Disagreement()
     found = [_describe_unrecorded(experiment) if experiment.is_running else _describe_lock(experiment)]
+    unfounded = ""
     if not experiment.problem:
         is_explained = experiment.is_running or _is_after_start(stopped_at, experiment)
-        found.append("" if is_explained else _describe_unfounded(experiment, finished_at, node))
-        found.append(experiment.edges_note if experiment.are_edges_known else "")
-    return " ".join(filter(None, found))
+        unfounded = "" if is_explained else _describe_unfounded(experiment, finished_at, node)
+        found += [unfounded, experiment.edges_note if experiment.are_edges_known else ""]
+    return Disagreement(" ".join(filter(None, found)), bool(unfounded))
 
 
 def _describe_lock(experiment: Experiment) -> str:
@@ -160,28 +173,29 @@ class Doubts:
             finished_at=Max("runs__finished_at"), stopped_at=Subquery(_find_stops()[:1])
         )
 
-    def _tell(self, experiment: Experiment, text: str, now: float) -> None:
-        if not text:
+    def _tell(self, experiment: Experiment, found: Disagreement, now: float) -> None:
+        if not found:
             self._doubts.pop(experiment.expid, None)
-            _write(experiment, "", None)
+            _write(experiment, found, None)
         elif experiment.disagrees_since:
-            _write(experiment, text, experiment.disagrees_since)
+            _write(experiment, found, experiment.disagrees_since)
         else:
             new = Doubt(timezone.now(), now + self.settle_seconds)
             doubt = self._doubts.setdefault(experiment.expid, new)
             if doubt.due <= now:
                 del self._doubts[experiment.expid]
-                _write(experiment, text, doubt.since)
+                _write(experiment, found, doubt.since)
 
 
-def _judge(experiment: Any, find_last_stop: FindLastStop, node: str) -> str:
+def _judge(experiment: Any, find_last_stop: FindLastStop, node: str) -> Disagreement:
     """Say what contradicts the evidence; logs of `stop` are looked for only where they may explain it."""
-    text = find_disagreement(experiment, experiment.finished_at, experiment.stopped_at, node)
-    if text and not experiment.is_running and (stopped_at := find_last_stop(experiment.expid)):
+    found = find_disagreement(experiment, experiment.finished_at, experiment.stopped_at, node)
+    if found and not experiment.is_running and (stopped_at := find_last_stop(experiment.expid)):
         return find_disagreement(experiment, experiment.finished_at, stopped_at, node)
-    return text
+    return found
 
 
-def _write(experiment: Experiment, text: str, since: datetime | None) -> None:
-    if (experiment.disagreement, experiment.disagrees_since) != (text, since):
-        Experiment.objects.filter(pk=experiment.pk).update(disagreement=text, disagrees_since=since)
+def _write(experiment: Experiment, found: Disagreement, since: datetime | None) -> None:
+    new = {"disagreement": found.text, "disagrees_since": since, "is_dead": found.is_dead}
+    if any(getattr(experiment, name) != value for name, value in new.items()):
+        Experiment.objects.filter(pk=experiment.pk).update(**new)

@@ -33,6 +33,7 @@ from experiments.mirror.sync import (
     sync_statuses,
     write,
 )
+from experiments.mirror.vigil import Vigil
 from experiments.models import Experiment, Host, Site
 from experiments.registry import choose_record, is_among, mark_all_gone_but, mark_gone, read_numbers, sync_experiments
 from experiments.row_cache import Cached, RowCache
@@ -141,6 +142,7 @@ class SiteMirror:
     is_behind: bool = False
     lease: Lease = field(init=False)
     doubts: Doubts = field(init=False)
+    vigil: Vigil = field(init=False)
     epoch: str = ""
     counter: int = 0
     is_caught_up: bool = False
@@ -170,6 +172,7 @@ class SiteMirror:
     def __post_init__(self) -> None:
         """Prepare to claim the site."""
         self.lease, self.doubts = Lease(self.site_id), Doubts(self.site_id, is_patient=self.is_patient)
+        self.vigil = Vigil(self.site_id, is_patient=self.is_patient)
         self.reader = make_reader()
 
     def look(self, standing: Standing | None = None) -> list[Experiment]:
@@ -226,6 +229,7 @@ class SiteMirror:
         if watched.are_locks_known:
             self.lease.hold()
             self.doubts.judge(partial(_find_last_stop, site), watched.node)
+            self.vigil.keep()
         self._beat(site)
         return ended
 
@@ -256,6 +260,7 @@ class SiteMirror:
             self.sightings.note(host, {expid: entry.alive for expid, entry in watched.entries.items()})
             for expid, entry in watched.entries.items():
                 self._take_entry(expid, entry)
+                self.vigil.note(host.pk, expid, entry.life)
             self.counter = watched.counter
             self._note_round(site, watched)
             if not watched.more or (self.is_patient and time.monotonic() - began > site.refresh_seconds):
@@ -294,6 +299,8 @@ class SiteMirror:
             watched = self._ask(host, lookout.epoch, lookout.counter)
             lookout.epoch, lookout.counter, lookout.silent_since = watched.epoch, watched.counter, None
             told = {expid: entry.alive for expid, entry in watched.entries.items()}
+            for expid, entry in watched.entries.items():
+                self.vigil.note(host.pk, expid, entry.life)
             self._take_sightings(self.sightings.note(host, told))
             if not watched.more or (self.is_patient and time.monotonic() - began > host.site.refresh_seconds):
                 self.is_behind |= watched.more

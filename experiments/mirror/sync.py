@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from experiments import reads
 from experiments.autosubmit.forms import ExperimentReading, Owner, RunState
+from experiments.autosubmit.plans import ReadPlans
 from experiments.autosubmit.store import BrokenStore, Fingerprint, Recorded, are_edges_same
 from experiments.mirror import external_changes, observe
 from experiments.mirror.observe import Look
@@ -159,7 +160,8 @@ def write(
         Experiment.objects.filter(pk=experiment.pk).update(
             **_describe_liveness(reading.alive),
             **_describe_edges(difference),
-            **({"plans": reading.plans.plans, "plans_source": reading.plans.source} if reading.plans else {}),
+            **_describe_plans(reading.plans),
+            **_describe_failures(experiment, reading, difference),
             status_counts=difference.counts,
             total_jobs=sum(difference.counts.values()),
             problem="",
@@ -245,6 +247,19 @@ def _say_absent(experiment: Experiment, reading: ExperimentReading) -> None:
 def _describe_edges(difference: Difference) -> dict[str, Any]:
     edges = difference.edges
     return {} if edges is None else {"are_edges_known": edges.are_known, "edges_note": edges.note}
+
+
+def _describe_plans(read: ReadPlans | None) -> dict[str, Any]:
+    if read is None:
+        return {}
+    return {"plans": read.plans, "plans_source": read.source, "sleep_seconds": read.sleep_seconds}
+
+
+def _describe_failures(experiment: Experiment, reading: ExperimentReading, difference: Difference) -> dict[str, Any]:
+    """Say when jobs have failed, where there are more than before; of what is new, when its job list has changed."""
+    if difference.counts.get("FAILED", 0) <= experiment.count("FAILED"):
+        return {}
+    return {"failed_at": timezone.now() if experiment.refreshed_at else reading.changed_at or timezone.now()}
 
 
 def _describe_liveness(alive: RunState) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.db.models.functions import Cast, Coalesce
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.unix import get_uid
+from experiments.attention.alarm import Alarm, read_alarms
 from experiments.autosubmit.store import NO_OWNER
 from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
@@ -71,6 +72,10 @@ class Experiment(models.Model):
     `experiments.mirror.consistency`. `edges_note` is what is not known of the dependencies between its jobs, blank if
     all is; `are_edges_known` is False where nothing is. `plans` say what the jobs of each section are to
     be sent with, by the configuration that `plans_source` marks: see `experiments.autosubmit.plans`.
+    `is_dead` says that the `disagreement` is about a run whose process is gone although it has not ended.
+    `attention` has what needs somebody, as `experiments.attention` finds it, and `attention_rules` the names of the
+    rules between commas, blank for none. `active_since` has the jobs that are on a platform, each with its status and
+    since when it was seen in it, while it runs.
     """
 
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="experiments")
@@ -114,6 +119,14 @@ class Experiment(models.Model):
     edges_note = models.TextField(blank=True)
     plans = models.JSONField(default=dict)
     plans_source = models.CharField(max_length=60, blank=True)
+    sleep_seconds = models.PositiveIntegerField(null=True, help_text="SAFETYSLEEPTIME of its runs.")
+    run_began_at = models.DateTimeField(null=True, help_text="When the process of its latest run began.")
+    logged_at = models.DateTimeField(null=True, help_text="When the log of its latest run was written last.")
+    active_since = models.JSONField(default=dict)
+    failed_at = models.DateTimeField(null=True, help_text="When it was last seen to have more FAILED jobs than before.")
+    is_dead = models.BooleanField(default=False)
+    attention = models.JSONField(default=list)
+    attention_rules = models.CharField(max_length=200, blank=True)
     gone_at = models.DateTimeField(null=True, help_text="When it was first missing from the store.")
     expid_since = models.DateTimeField(
         null=True, help_text="Since when the expid is its own, where another experiment had it before."
@@ -147,6 +160,9 @@ class Experiment(models.Model):
             models.Index(fields=["owner"], name="experiments_of_owner"),
             models.Index(fields=["hpc"], name="experiments_of_hpc"),
             models.Index(fields=["site", "expid"], condition=~Q(problem=""), name="experiments_troubled"),
+            # What needs somebody? Few do. And what has failed lately?
+            models.Index(fields=["site", "expid"], condition=~Q(attention_rules=""), name="experiments_in_need"),
+            models.Index(fields=["-failed_at"], condition=Q(failed_jobs__gt=0), name="experiments_failed_lately"),
             models.Index(fields=["site", "expid"], condition=Q(failed_jobs__gt=0), name="experiments_with_failed_jobs"),
         ]
         default_permissions = ("view",)
@@ -161,6 +177,17 @@ class Experiment(models.Model):
             return self.refreshed_at
         of_site = self.site.mirrored_at if self.is_running else self.site.swept_at
         return max((at for at in (of_site, self.refreshed_at) if at), default=None)
+
+    @property
+    def alarms(self) -> list[Alarm]:
+        """What needs somebody, the most urgent first."""
+        return read_alarms(self.attention)
+
+    @property
+    def alive_at(self) -> datetime | None:
+        """The last sign of life of its run: when its files or its log were written last; None without a run."""
+        signs = [at for at in (self.changed_at, self.logged_at, self.run_began_at) if at]
+        return max(signs, default=None) if self.is_running else None
 
     @property
     def owner_note(self) -> str:

@@ -1,5 +1,6 @@
 """A run of an experiment, from Autosubmit's own history."""
 
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -25,7 +26,11 @@ class RunQuerySet(models.QuerySet["Run"]):
 
 
 class Run(models.Model):
-    """One row of Autosubmit's `experiment_run`. The counts are of jobs at the last time that Autosubmit wrote it."""
+    """One row of Autosubmit's `experiment_run`. The counts are of jobs at the last time that Autosubmit wrote it.
+
+    Autosubmit makes the row when it generates the job list, and calls that its start; `began_at` is when the mirror saw
+    that its first process had begun, None if it was not there to see.
+    """
 
     experiment = models.ForeignKey(
         Experiment, on_delete=models.CASCADE, related_name="runs", db_index=False
@@ -33,6 +38,7 @@ class Run(models.Model):
     run_id = models.PositiveIntegerField()
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    began_at = models.DateTimeField(null=True)
     chunk_unit = models.CharField(max_length=20, blank=True)
     chunk_size = models.PositiveIntegerField(default=0)
     completed = models.PositiveIntegerField(default=0)
@@ -55,3 +61,8 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.run_id}"
+
+    @property
+    def since(self) -> datetime | None:
+        """When it began, as far as that is known."""
+        return self.began_at or self.started_at

@@ -61,6 +61,7 @@ GET   {API}/jobs/<job:job>                       401 403 404 200
 PATCH {API}/jobs/<job:job>                       401 403 404 403
 GET   {API}/jobs/<job:job>/parents               401 403 404 200
 GET   {API}/jobs/<job:job>/children              401 403 404 200
+GET   {API}/jobs/<job:job>/failure               401 403 404 200
 GET   {API}/jobs/<job:job>/logs                  401 403 404 503
 GET   {API}/jobs/<job:job>/logs/<name:log>       401 403 404 503
 GET   {API}/logs                                  401 403 404 503

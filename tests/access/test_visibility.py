@@ -103,13 +103,13 @@ def test_a_list_of_the_console_shows_nothing_else_in_rows_and_filters(console: C
         assert secret not in page, secret
 
 
-def test_the_dashboard_counts_nothing_else(console: Client) -> None:
+def test_now_counts_nothing_else(console: Client) -> None:
     page = console.get("/")
     assert page.context["totals"] == {
         "experiments": 1,
         "running_experiments": 0,
         "failed_experiments": 1,
-        "troubled_experiments": 0,
+        "needy_experiments": 0,
     }
     assert (page.context["jobs"], len(page.context["latest_actions"]), page.context["failures"]) == (1, 1, [])
     for secret in ("b000", "secretsite", "by-bea"):

@@ -199,6 +199,16 @@ def test_a_reader_that_computes_for_long_yields_to_others(
     driver.wait_for(yields)
 
 
+def test_a_reader_that_others_keep_from_computing_is_kept(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = f"import os, time; os.write(1, {pack({'ready': True})!r}); time.sleep(60)"
+    monkeypatch.setattr(process_module, "_CODE", code)
+    driver.ask(GOOD, "logs")
+    driver.wait_for(lambda: any(each.is_ready for each in driver.lanes._busy))
+    for _ in range(2):
+        driver.lanes.turn(time.monotonic() + 10)
+    assert [each.niceness for each in driver.lanes._busy] == [0]
+
+
 def test_an_experiment_has_one_reader_at_a_time(driver: Driver, store: Store) -> None:
     add_pickle(store, "h000", fuzz.make_endless_pickle())
     stores.make_database(_metrics(store, "h000"), METRICS)

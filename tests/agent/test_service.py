@@ -19,7 +19,7 @@ from autosubmit_portal.gateway.agent_archive import write_archive
 from tests.agent.agents import KEY, Channel, agent, find_pythons, write_site_file
 from tests.agent.protocol.pairs import HELLO, message
 from tests.support import fuzz
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 GO_ON = "while [ ! -e {}/go ]; do sleep 0.05; done; echo done; exit 7"
 
@@ -216,7 +216,7 @@ def test_an_agent_that_cannot_work_says_why_to_the_gateway(
 def test_an_agent_ends_when_its_channel_closes(channel: Channel) -> None:
     assert channel.process.stdin
     channel.process.stdin.close()
-    assert channel.process.wait(60) == 0
+    assert channel.process.wait(PATIENCE) == 0
 
 
 def test_an_agent_ends_when_it_hears_nothing_though_its_loop_hangs(
@@ -234,7 +234,7 @@ service.Agent._turn = lambda *_: time.sleep(600)
 service.run([{str(write_site_file(tmp_path))!r}])
 """
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as hanging:
-        assert hanging.wait(60) == 1
+        assert hanging.wait(PATIENCE) == 1
 
 
 def test_nothing_but_frames_reaches_the_gateway(channel: Channel) -> None:

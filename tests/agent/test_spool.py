@@ -478,7 +478,7 @@ def test_ending_a_command_twice_kills_it_only_after_patience(
     assert runs.find(KEY).look() == Look(State.ALIVE)
     monkeypatch.setattr(run_directory, "PATIENCE_SECONDS", -1)
     runs.find(KEY).end()
-    wait_for(lambda: runs.find(KEY).look() == Look(State.GONE, why=run_directory.GONE), seconds=60)
+    wait_for(lambda: runs.find(KEY).look() == Look(State.GONE, why=run_directory.GONE))
 
 
 @pytest.mark.parametrize("seed", fuzz.SEEDS)

@@ -211,3 +211,44 @@ def test_experiments_that_contradict_themselves_are_found(as_viewer: APIClient, 
     assert (expids(as_viewer, disagrees=True), expids(as_viewer, disagrees=False)) == (["a009"], ["a000"])
     shown = as_viewer.get("/v4/experiments/a009").json()
     assert (shown["disagreement"], shown["disagrees_since"][:16]) == ("Says RUNNING.", "2026-11-24T14:02")
+
+
+STALLED = {
+    "rule": "stalled",
+    "sentence": "The run gives no sign of life since 2026-11-29 02:00 UTC.",
+    "evidence": "process 7 on node holds the lock, but neither its log nor its history was written since.",
+    "advice": "Read the end of its log; then stop it and start it again.",
+    "remedy": "stop",
+    "job": "",
+    "since": "2026-11-29T02:00:00+00:00",
+}
+
+
+@pytest.fixture
+def stalled(experiment: Experiment) -> Experiment:
+    """An experiment with an alarm, beside one without."""
+    return factories.create_experiment(
+        experiment.site, expid="a009", attention=[STALLED], attention_rules=",stalled,contradictory,"
+    )
+
+
+def test_what_needs_somebody_is_told(as_viewer: APIClient, stalled: Experiment) -> None:
+    shown = as_viewer.get("/v4/experiments/a009").json()["attention"]
+    assert shown == [STALLED | {"job": None}]
+    assert as_viewer.get("/v4/experiments?fields=attention,name&attention=true").json()["experiments"] == [
+        {"name": "a009", "attention": shown}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [("true", ["a009"]), ("false", ["a000"]), ("stalled", ["a009"]), ("contradictory", ["a009"]), ("dead", [])],
+)
+def test_experiments_that_need_somebody_are_found(
+    as_viewer: APIClient, stalled: Experiment, wanted: str, found: list[str]
+) -> None:
+    assert expids(as_viewer, attention=wanted) == found
+
+
+def test_a_rule_that_there_is_not_is_refused(as_viewer: APIClient) -> None:
+    assert as_viewer.get("/v4/experiments?attention=tired").status_code == 400

@@ -147,3 +147,13 @@ def test_more_rows_cost_no_more_queries(
     as_viewer.get("/metrics")
     with django_assert_max_num_queries(18):
         as_viewer.get("/metrics")
+
+
+def test_it_counts_what_needs_somebody_by_site_and_rule(numbers: Numbers, experiment: Experiment) -> None:
+    Experiment.objects.update(attention_rules=",stalled,unreadable,")
+    factories.create_experiment(experiment.site, attention_rules=",stalled,")
+    factories.create_experiment(experiment.site, attention_rules=",stalled,", gone_at=timezone.now())
+    slug = experiment.site.slug
+    assert numbers("attention", site=slug, rule="stalled") == 2
+    assert numbers("attention", site=slug, rule="unreadable") == 1
+    assert numbers("attention", site=slug, rule="dead") == 0

@@ -81,7 +81,7 @@ def test_the_list_offers_the_decision_to_a_second_person_only(
     assert (f'formaction="{address}"' in page) is (who == "as_second")
 
 
-def test_the_dashboard_says_what_waits(as_second: Client, waiting: Action) -> None:
+def test_now_says_what_waits(as_second: Client, waiting: Action) -> None:
     assert "Waits for approval" in text_of(as_second.get(reverse("admin:index")))
 
 

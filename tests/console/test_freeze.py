@@ -59,7 +59,7 @@ def test_the_experiment_has_a_banner_if_it_is_touched(
     assert ("&lt;i&gt;New&lt;/i&gt; disks" in page) is is_touched
 
 
-def test_the_dashboard_has_a_banner(as_viewer: Client, experiment: Experiment) -> None:
+def test_now_has_a_banner(as_viewer: Client, experiment: Experiment) -> None:
     factories.create_freeze(experiment.site, message="New disks")
     assert "New disks" in text_of(as_viewer.get(reverse("admin:index")))
 

@@ -1,4 +1,4 @@
-"""The page that says whether the portal works, and the banner of the dashboard."""
+"""The page that says whether the portal works, and the first page."""
 
 from collections.abc import Callable
 
@@ -50,16 +50,16 @@ def test_a_warning_is_counted_apart(as_viewer: Client) -> None:
     assert "<b>1 warning.</b> Everything works." in text(as_viewer)
 
 
-def test_the_dashboard_says_which_queue_nobody_serves(as_viewer: Client) -> None:
+def test_now_says_which_queue_nobody_serves(as_viewer: Client) -> None:
     Worker.objects.all().delete()
     assert "No worker serves the queue “portal”" in text(as_viewer, "/")
 
 
-def test_the_dashboard_says_nothing_when_nothing_fails(as_viewer: Client) -> None:
+def test_now_says_nothing_when_nothing_fails(as_viewer: Client) -> None:
     assert 'role="alert"' not in text(as_viewer, "/")
 
 
-def test_the_dashboard_says_that_the_broker_is_dead(as_viewer: Client, at_dead_redis: None) -> None:
+def test_now_says_that_the_broker_is_dead(as_viewer: Client, at_dead_redis: None) -> None:
     assert "The broker does not answer" in text(as_viewer, "/")
 
 

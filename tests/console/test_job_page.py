@@ -193,3 +193,35 @@ def test_the_page_of_a_job_that_was_not_sent_says_what_is_planned(as_viewer: Cli
     Experiment.objects.update(plans={"SIM": {"platform": "MN5"}})
     Job.objects.filter(pk=job.pk).update(status="WAITING", section="SIM", platform="")
     assert 'MN5 <span class="quiet">planned</span>' in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+
+
+def test_a_failed_job_says_why_with_the_line_that_tells_it_and_advice(as_viewer: Client, logs: Path, job: Job) -> None:
+    (logs / "a000_SIM.1.err").write_bytes(b"begun\n" * 20_000 + b"cp: <x>: No space left on device\n")
+    Job.objects.filter(pk=job.pk).update(status="FAILED", err_log="a000_SIM.1.err")
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+    assert "Disk full" in page
+    assert "cp: &lt;x&gt;: No space left on device" in page
+    assert "Make room" in page
+    assert '?log=a000_SIM.1.err#log" aria-label="Disk full: open the log"' in page
+
+
+def test_secrets_of_a_log_are_covered_where_it_says_why(as_viewer: Client, logs: Path, job: Job) -> None:
+    (logs / "a000_SIM.1.err").write_bytes(b"password=hunter2 : Permission denied\n")
+    Job.objects.filter(pk=job.pk).update(status="FAILED", err_log="a000_SIM.1.err")
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+    assert "Permission denied" in page
+    assert "hunter2" not in page
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "RUNNING", "WAITING"])
+def test_a_job_that_has_not_failed_is_not_explained(as_viewer: Client, logs: Path, job: Job, status: str) -> None:
+    (logs / "a000_SIM.1.out").write_bytes(b"No space left on device\n")
+    Job.objects.filter(pk=job.pk).update(status=status)
+    assert "Why it failed" not in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+
+
+def test_a_failed_job_whose_logs_are_gone_is_not_explained(as_viewer: Client, logs: Path, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(status="FAILED", err_log="a000_SIM.1.err", out_log="")
+    page = as_viewer.get(page_of("jobs_job", job.pk))
+    assert page.status_code == 200
+    assert "Why it failed" not in text_of(page)

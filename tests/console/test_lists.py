@@ -89,7 +89,7 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(
     assert queries_of(as_admin, list_of(name)) == few
 
 
-def test_the_dashboard_takes_as_many_queries_for_many_rows_as_for_few(as_admin: Client, experiment: Experiment) -> None:
+def test_now_takes_as_many_queries_for_many_rows_as_for_few(as_admin: Client, experiment: Experiment) -> None:
     make_experiments(experiment, 3)
     as_admin.get("/")
     few = queries_of(as_admin, "/")
@@ -180,7 +180,7 @@ def test_the_page_of_a_run_shows_its_unit_as_text(as_admin: Client, hostile: dic
     assert "&lt;b&gt;u&lt;/b&gt;" in page
 
 
-def test_the_dashboard_shows_what_users_wrote_as_text(as_admin: Client, hostile: dict[str, int]) -> None:
+def test_now_shows_what_users_wrote_as_text(as_admin: Client, hostile: dict[str, int]) -> None:
     assert_shown_as_text(text_of(as_admin.get("/")))
 
 
@@ -240,7 +240,7 @@ def test_an_experiment_whose_jobs_are_all_done_is_completed(as_viewer: Client, e
     assert ">Completed</span>" in text_of(as_viewer.get(page_of("experiments_experiment", experiment.pk)))
 
 
-def test_an_action_is_one_line_of_the_dashboard(as_admin: Client, experiment: Experiment) -> None:
+def test_an_action_is_one_line_of_now(as_admin: Client, experiment: Experiment) -> None:
     for event in ("action.requested", "action.started", "action.succeeded"):
         origin = Origin(door=Door.ADMIN, actor_name="ana")
         trail.record(event, origin=origin, subject="a000", expid="a000", site="local", action_id=7)
@@ -278,3 +278,58 @@ def test_a_refused_form_leads_back_to_the_filtered_list(as_manager: Client, site
     assert f'href="{adding}"' in listed
     for answer in (as_manager.get(adding), as_manager.post(adding, {})):
         assert f'href="/{page}/?o=1"' in text_of(answer)
+
+
+# --- What needs somebody
+
+STALLED = {
+    "rule": "stalled",
+    "sentence": "The run gives no sign of life since 2026-11-29 02:00 UTC.",
+    "evidence": "process 7 on <node> holds the lock.",
+    "advice": "Stop it with `stop`.",
+    "remedy": "stop",
+    "job": "",
+    "since": "2026-11-29T02:00:00+00:00",
+}
+
+
+@pytest.fixture
+def stalled(experiment: Experiment) -> Experiment:
+    """An experiment with an alarm, beside one without."""
+    return factories.create_experiment(
+        experiment.site, expid="a009", is_running=True, attention=[STALLED], attention_rules=",stalled,"
+    )
+
+
+def test_what_needs_somebody_is_flagged_in_the_list(as_viewer: Client, stalled: Experiment) -> None:
+    flag = f'<span class="flag" title="{STALLED["sentence"]}">Stalled</span>'
+    assert text_of(as_viewer.get(list_of("experiments_experiment"))).count(flag) == 1
+
+
+@pytest.mark.parametrize(("wanted", "found"), [("yes", True), ("no", False), ("stalled", True), ("dead", False)])
+def test_experiments_that_need_somebody_are_found(
+    as_viewer: Client, stalled: Experiment, wanted: str, found: bool
+) -> None:
+    page = text_of(as_viewer.get(list_of("experiments_experiment"), {"attention": wanted}))
+    assert (f">{stalled.expid}</a>" in page) is found
+
+
+def test_the_page_of_an_experiment_says_what_needs_somebody(as_viewer: Client, stalled: Experiment) -> None:
+    page = text_of(as_viewer.get(page_of("experiments_experiment", stalled.pk)))
+    assert f"<b>Stalled.</b> {STALLED['sentence']} process 7 on &lt;node&gt; holds the lock." in page
+    assert "with <code>stop</code>" in page
+
+
+def test_a_dead_experiment_is_called_dead_and_not_idle(as_viewer: Client, experiment: Experiment) -> None:
+    Experiment.objects.update(is_dead=True, disagreement="No process was found.")
+    page = text_of(as_viewer.get(list_of("experiments_experiment")))
+    assert (">Dead</span>" in page, ">Contradictory</span>" in page) == (True, False)
+
+
+def test_a_run_took_from_when_its_process_began(as_viewer: Client, experiment: Experiment) -> None:
+    end = timezone.now()
+    factories.create_run(
+        experiment, started_at=end - timedelta(days=9), began_at=end - timedelta(minutes=5), finished_at=end
+    )
+    page = text_of(as_viewer.get(list_of("experiments_run")))
+    assert "5 min 00 s" in page

@@ -74,4 +74,4 @@ def test_the_form_of_a_new_experiment_belongs_to_the_experiments(as_admin: Clien
 def test_an_address_without_a_page_answers_with_a_way_back(as_viewer: Client) -> None:
     answer = as_viewer.get("/nothing/here/")
     assert answer.status_code == 404
-    assert 'href="/">Dashboard</a>' in text_of(answer)
+    assert 'href="/">Now</a>' in text_of(answer)

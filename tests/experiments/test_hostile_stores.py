@@ -318,7 +318,7 @@ def test_edges_of_jobs_that_are_not_in_the_list_are_told(site: Site, store: Stor
     stores.make_database(store.root / "s/structure_g000.db", script)
     look_and_finish_the_good(site, store)
     experiment = Experiment.objects.get(expid="g000")
-    assert "1 dependency names jobs that are not in the job list" in find_disagreement(experiment, None, None, "")
+    assert "1 dependency names jobs that are not in the job list" in find_disagreement(experiment, None, None, "").text
     assert "old_INI, old_SIM" in experiment.edges_note
 
 

@@ -25,7 +25,7 @@ from tests.support import factories
 from tests.support.postgres import Postgres, execute
 from tests.support.services import Portal
 from tests.support.small_stores import COMPLETED, make_store, write_pickle
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = timedelta(minutes=1)
@@ -211,7 +211,7 @@ def test_of_two_mirrors_one_works_and_the_other_takes_over_when_it_is_killed(fle
     other = pids[fleet.holder()]
     os.kill(fleet.holder(), signal.SIGKILL)
     write_pickle(store, "a000", COMPLETED)
-    wait_for(lambda: fleet.holder() == other.pid, seconds=60)
+    wait_for(lambda: fleet.holder() == other.pid)
     counted = "SELECT status_counts FROM experiments_experiment WHERE expid = 'a000'"
     wait_for(lambda: fleet.read(counted) == '{"COMPLETED": 1}')
 
@@ -220,5 +220,5 @@ def test_a_mirror_that_is_stopped_gives_its_lease_back(fleet: Fleet) -> None:
     first = fleet.start()
     wait_for(lambda: fleet.holder() == first.pid)
     first.terminate()
-    assert first.wait(60) == 0
+    assert first.wait(PATIENCE) == 0
     assert fleet.read("SELECT mirror_token FROM experiments_site") == ""

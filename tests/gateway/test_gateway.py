@@ -25,7 +25,7 @@ from autosubmit_portal.gateway.program_channel import LONGEST_PAUSE_SECONDS, Pro
 from tests.agent.agents import KEY, PORTAL
 from tests.gateway.gateways import RunningGateway, gateway, make_liar, make_local, make_other
 from tests.support import fuzz
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 GO_ON = "while [ ! -e {}/go ]; do sleep 0.05; done; exit 7"
 
@@ -45,7 +45,7 @@ def test_a_gateway_that_nobody_finds_any_more_ends(tmp_path: Path, name: str) ->
         try:
             wait_for((tmp_path / "acting").exists)
             (tmp_path / name).unlink()
-            assert process.wait(30) == 1
+            assert process.wait(PATIENCE) == 1
         finally:
             process.kill()
 

@@ -49,6 +49,14 @@ test("a page that answered a form is remembered by its address alone", () => {
     assert.strictEqual(replaced.length, 1);
 });
 
+test("the title and the icon of a tab follow what a live page counts", () => {
+    const state = `<link id="page-icon" href="calm.svg"><span id="page-state" data-title="(2) Now" data-icon="alert.svg"></span>`;
+    const { document } = open(state, "page");
+    document.dispatchEvent(new document.defaultView.Event("portal:refreshed"));
+    assert.strictEqual(document.title, "(2) Now");
+    assert.strictEqual(document.getElementById("page-icon").getAttribute("href"), "alert.svg");
+});
+
 test("a click elsewhere closes the menus, one inside leaves its own open", () => {
     const { document } = open(MENUS, "page");
     const [one, two] = document.querySelectorAll("details");

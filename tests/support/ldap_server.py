@@ -113,7 +113,7 @@ class LdapServer:
         """End it."""
         if self.process:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(PATIENCE)
             self.process = None
 
     def reset(self) -> None:

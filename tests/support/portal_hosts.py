@@ -24,9 +24,9 @@ from autosubmit_portal.management.processes import make_commands
 from experiments.catalogue.kinds import CATALOGUE
 from tests.support.door import KNOCK
 from tests.support.namespace_host import NamespaceHost, find_children, namespace_host
-from tests.support.services import STOP_SECONDS, Portal, collected_static_files
+from tests.support.services import Portal, collected_static_files
 from tests.support.site_host import REPOSITORY
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 _DOOR = Path(__file__).with_name("door.py")
 _numbers = count(1)
@@ -73,7 +73,7 @@ class PortalHost(Portal):
             for pid in find_children(self.processes[name].pid):
                 os.kill(pid, signal.SIGTERM)
         for name in names or tuple(self.processes):
-            self.processes.pop(name).wait(STOP_SECONDS)
+            self.processes.pop(name).wait(PATIENCE)
 
     def cut_power(self) -> None:
         """Kill -9 whatever runs on the host; what is off stays off."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import redis
 
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 
 class NoRedis(Exception):
@@ -47,7 +47,7 @@ class RedisServer:
         """Kill -9: the messages that were in it are gone."""
         if self.process:
             self.process.kill()
-            self.process.wait(20)
+            self.process.wait(PATIENCE)
             self.process = None
 
     def _answers(self) -> bool:

@@ -26,10 +26,9 @@ from autosubmit_portal.management.demo import TIMEOUT_SECONDS, Autosubmit
 from autosubmit_portal.management.processes import MANAGE, make_commands
 from tests.support.postgres import Postgres, dump, execute
 from tests.support.shared import once
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 from tests.support.workflows import KINDS
 
-STOP_SECONDS = 30.0  # what stops in order does so in less, even on a busy machine
 # Limits that nobody reaches, for whoever measures or floods; what is asked is counted all the same.
 UNBOUNDED = {f"PORTAL_THROTTLE_{name}": "1000000000/min" for name in ("READS", "ACTIONS", "ANONYMOUS")}
 
@@ -378,7 +377,7 @@ class Portal:
         for name in names or tuple(self.processes):
             self.processes[name].terminate()
         for name in names or tuple(self.processes):
-            self.processes.pop(name).wait(STOP_SECONDS)
+            self.processes.pop(name).wait(PATIENCE)
 
     def kill(self, *names: str) -> None:
         """Kill -9 the processes named, by default all, with all their children but not the experiments."""

@@ -43,7 +43,7 @@ def supervised(portal: Portal) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_a_worker_whose_main_process_is_killed_leaves_nothing_behind(up: Portal)
 def test_it_stops_all_three_on_ctrl_c_and_when_asked_to(made: Portal, number: signal.Signals) -> None:
     with supervised(made) as portal:
         os.killpg(portal.pid, number)
-        assert portal.wait(60) == 0
+        assert portal.wait(PATIENCE) == 0
     assert processes_with("PORTAL_HOME", made.home) == {}
     assert "is killed" not in made.log("portal")
 
@@ -163,7 +163,7 @@ def test_an_experiment_that_runs_goes_on_when_the_portal_ends(operated: Portal, 
         assert operated.http.post(f"/v4/experiments/{expid}?action=run").status == 202
         wait_for(lambda: _is_sleeping(operated))
         os.kill(portal.pid, number)
-        portal.wait(60)
+        portal.wait(PATIENCE)
     wait_for(lambda: processes_with("PORTAL_HOME", operated.home) == {})
     assert _is_sleeping(operated)
 

@@ -49,7 +49,7 @@ class Rehearsal:
     def ask(self, expid: str, kind: str) -> int:
         """Request a run, or another description, and return the number of the action."""
         path, http = f"/v4/experiments/{expid}", self.portal.http
-        wait_for(lambda: http.get(path).status == 200)
+        wait_for(lambda: http.get(f"{path}/jobs").body.get("jobs"))  # the list comes after the experiment
         is_run = kind == "run"
         asked = http.post(f"{path}?action=run") if is_run else http.patch(path, {"description": "as it was asked for"})
         assert asked.status == 202, asked.body

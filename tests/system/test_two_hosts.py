@@ -164,7 +164,7 @@ def run(
     site: Site, make_experiment: MakeExperiment, namespaces: dict[str, NamespaceHost], installed: Installed
 ) -> Iterator[Experiment]:
     """An experiment that somebody runs by hand at the host that runs."""
-    experiment = adopt(site, make_experiment("long", sleep=120))
+    experiment = adopt(site, make_experiment("long"))
     command = namespaces[RUNS].inside(str(installed.program), "run", experiment.expid)
     with subprocess.Popen(
         command, env=installed.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

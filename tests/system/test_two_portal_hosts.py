@@ -55,8 +55,13 @@ def hosts(
         made[TWO].join(made[ONE])
         for host in made.values():
             host.start()
-        wait_for(lambda: made[TWO].http.get(f"/v4/experiments/{expid}/jobs").body.get("jobs"))
+        has_jobs(made[TWO], expid)
         yield made
+
+
+def has_jobs(host: PortalHost, expid: str) -> None:
+    """Wait until a host shows the jobs of an experiment."""
+    wait_for(lambda: host.http.get(f"/v4/experiments/{expid}/jobs").body.get("jobs"))
 
 
 def ask(host: PortalHost, expid: str) -> Any:
@@ -79,3 +84,20 @@ def test_what_is_asked_of_one_host_is_done_by_the_other(
     ends_well(hosts[does], action)
     assert hosts[asked].http.get(action["url"]).body["state"] == "succeeded"
     hosts[asked].start("worker")
+
+
+def test_when_a_host_loses_power_the_other_goes_on_with_what_it_did(
+    hosts: dict[str, PortalHost], stand_in: StandIn
+) -> None:
+    expids = [stand_in.make_experiment() for _ in range(6)]
+    for expid in expids:
+        has_jobs(hosts[TWO], expid)
+    before = len(stand_in.started())
+    stand_in.hold("create")
+    actions = [ask(hosts[TWO], expid) for expid in expids]
+    wait_for(lambda: len(stand_in.started()) > before)
+    hosts[ONE].cut_power()
+    stand_in.release()
+    for action in actions:
+        ends_well(hosts[TWO], action)
+    assert len(stand_in.started()) == before + len(expids)

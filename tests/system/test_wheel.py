@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from autosubmit_portal import __version__
 from tests.conftest import REPOSITORY, sign_in
 from tests.support.services import Credentials, free_port
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.system
 NAME = f"autosubmit_portal-{__version__}"
@@ -96,7 +96,7 @@ def started(python: Path, autosubmit: Path, autosubmit_home: Path, tmp_path: Pat
         )
     yield Started(process, port, tmp_path / ".local/share/autosubmit-portal", log)
     process.terminate()
-    process.wait(60)
+    process.wait(PATIENCE)
 
 
 def test_the_wheel_has_every_file_of_the_packages_and_no_other(wheel: Path) -> None:
@@ -126,5 +126,5 @@ def test_an_installed_portal_is_set_up_from_any_folder_and_stops_on_ctrl_c(
     sheet = page.locator("link[rel=stylesheet][href*='portal/portal.']").get_attribute("href")
     assert page.request.get(f"{sheet}").ok
     os.killpg(started.process.pid, signal.SIGINT)
-    assert started.process.wait(60) == 0
+    assert started.process.wait(PATIENCE) == 0
     assert "Stopped." in started.log.read_text()

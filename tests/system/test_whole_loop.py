@@ -131,7 +131,7 @@ def test_a_run_started_from_a_terminal_is_noticed_and_not_disturbed(portal: Port
 
 
 def test_an_experiment_outlives_a_killed_worker_and_its_end_is_found(portal: Portal) -> None:
-    expid = mirrored(portal, "long", sleep=12)
+    expid = mirrored(portal, "long", sleep=30)
     run = act(portal, expid, "run", Prefer="wait=0")
     wait_for(lambda: "RUNNING" in statuses(portal, expid).values())
     portal.kill("worker")

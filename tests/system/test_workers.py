@@ -14,7 +14,7 @@ from autosubmit_portal.management.demo import Autosubmit
 from tests.conftest import MakeExperiment
 from tests.support.redis_server import RedisServer
 from tests.support.services import Portal, processes_with
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -118,7 +118,7 @@ def test_a_worker_that_was_killed_falls_silent(operated: Portal) -> None:
     operated.start("worker")
     wait_for(lambda: workers(operated), is_enough="ok".__eq__)
     operated.kill("worker")
-    wait_for(lambda: workers(operated), seconds=60, is_enough="missing".__eq__)
+    wait_for(lambda: workers(operated), is_enough="missing".__eq__)
 
 
 def test_an_action_goes_all_the_way(operated: Portal, expid: str) -> None:
@@ -135,7 +135,7 @@ def test_a_worker_ends_soon_though_a_command_does_not_and_the_next_one_sees_its_
     wait_for(lambda: has_started(operated, action))
     worker = operated.processes.pop("worker")
     worker.terminate()
-    assert worker.wait(10) == 0
+    assert worker.wait(PATIENCE) == 0
     assert commands_in(operated, action)
     operated.start("worker")
     slow(operated).unlink()

@@ -58,6 +58,7 @@ def make(portal: Portal, kind: str) -> str:
     workflow = replace(KINDS[kind](), description=DESCRIPTIONS[kind])
     expid = workflow.make(portal.autosubmit, generate=kind != "waiting")
     wait_for(lambda: portal.http.get(f"/v4/experiments/{expid}").status == 200)
+    wait_for(lambda: kind == "waiting" or state(portal, expid)["total"])
     return expid
 
 
@@ -76,7 +77,7 @@ def has_failed_and_running_jobs(portal: Portal, expid: str) -> bool:
 
 def shoot_all(portal: Portal, open_page: Callable[..., Page], expids: dict[str, str]) -> None:
     desk = signed_in(portal, open_page, **DESKTOP)
-    shoot(desk, "/", "dashboard")
+    shoot(desk, "/", "now")
     shoot(desk, "/experiments/experiment/", "experiments")
     desk.get_by_role("link", name=expids["mixed"], exact=True).first.click()
     experiment = desk.url
@@ -99,7 +100,7 @@ def shoot_all(portal: Portal, open_page: Callable[..., Page], expids: dict[str, 
     shoot(desk, "/audit/auditentry/", "audit")
     shoot(desk, "/v4/docs", "api", pause_ms=3000)
     shoot_api(desk, expids["mixed"])
-    shoot(signed_in(portal, open_page, **DESKTOP, **DARK), "/", "dashboard-dark")
+    shoot(signed_in(portal, open_page, **DESKTOP, **DARK), "/", "now-dark")
     shoot(signed_in(portal, open_page, **PHONE), experiment, "phone")
 
 

@@ -10,7 +10,7 @@ from django_q.signing import SignedPackage
 
 from autosubmit_portal.workers import shutdown_flag
 from experiments.actions.execute import claim, watch
-from experiments.actions.follow import start_step
+from experiments.actions.start import start_step
 from experiments.models import Action, State
 from tests.support import factories
 from tests.support.kinds import ANY_COMMAND

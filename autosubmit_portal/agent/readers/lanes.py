@@ -20,7 +20,8 @@ from autosubmit_portal.agent.readers.process import Heard, Process
 
 SLOW_SECONDS = 0.5
 SLOW_NICENESS = 5
-# Who reads for so long gets what others leave of the processors.
+# Who has computed for so long gets what others leave of the processors. On a busy host small files take long too, but
+# not to compute: if their readers were replaced for that, the host would be busier still.
 GREEDY_SECONDS, GREEDY_NICENESS = 2.0, 19
 FAST_READERS = min(8, max(2, os.cpu_count() or 1) + 1)
 SLOW_READERS = FAST_READERS
@@ -53,6 +54,7 @@ class Reading:
     request: Message
     asked_at: float
     begun_at: float = 0.0
+    used_before: float = 0.0  # seconds of processor that its reader had used
     is_slow: bool = False
 
 
@@ -182,7 +184,7 @@ class Lanes:
                 self._punish(reading, now, f"it takes more than {most} s to read")
             elif spent > SLOW_SECONDS and process.is_ready and not reading.is_slow:
                 self._slow_down(process, reading)
-            elif spent > GREEDY_SECONDS:
+            elif spent > GREEDY_SECONDS and process.read_used() - reading.used_before > GREEDY_SECONDS:
                 process.yield_to_others(GREEDY_NICENESS)
         for process, since in tuple(self._idle.items()):
             if now - since > (IDLE_SECONDS if len(self._idle) == 1 else SPARE_SECONDS):
@@ -227,7 +229,7 @@ class Lanes:
             self._leave(process)
             return
         self._waiting.remove(reading)
-        reading.begun_at = now
+        reading.begun_at, reading.used_before = now, process.read_used()
         self._busy[process] = reading
 
     def _take_process(self, *, is_slow: bool) -> Process:

@@ -87,6 +87,14 @@ class Process:
         pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") > _KEPT_MEMORY
 
+    def read_used(self) -> float:
+        """Return the seconds of processor that it has used; 0 when it is gone."""
+        try:
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def yield_to_others(self, niceness: int) -> None:
         """Compute less while others do, from now on: the kernel takes that back from root alone."""
         if niceness > self.niceness:

@@ -46,7 +46,12 @@ class Journal:
 
 
 def _is_same(before: Entry, entry: Entry) -> bool:
-    """Answer whether there is nothing to tell. A run falls asleep and awakes all the time, which is nothing."""
+    """Answer whether there is nothing to tell. A run falls asleep and awakes all the time, which is nothing.
+
+    Nor is a sign of life soon after the one that was told.
+    """
+    if before.life.is_like(entry.life):
+        entry = replace(entry, life=before.life)
     if before.alive.is_asleep != entry.alive.is_asleep:
         entry = replace(entry, alive=replace(entry.alive, is_asleep=before.alive.is_asleep))
     return before == entry

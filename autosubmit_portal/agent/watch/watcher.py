@@ -13,6 +13,7 @@ from itertools import islice
 from autosubmit_portal.agent.accounts import get_name
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.watch.journal import Journal
+from autosubmit_portal.agent.watch.life_signs import LifeSigns
 from autosubmit_portal.agent.watch.program_check import MOMENT_SECONDS, ProgramCheck
 from autosubmit_portal.agent.watch.request import Asked, Place
 from autosubmit_portal.agent.watch.round_robin import RoundRobin
@@ -83,6 +84,7 @@ class Watcher:
         self._recent: dict[str, float] = {}
         self._held: set[str] = set()
         self._owners: dict[int, str] = {}
+        self._life_signs = LifeSigns()
         self._due: dict[str, None] = {}
         self._whole_since: float | None = None
         self._whole_told: int | None = None
@@ -258,7 +260,8 @@ class Watcher:
             alive = make_run_state(check_liveness(store.lock_file(expid), locks))
         if not before or before.files != files or expid not in self._job_lists:
             self._job_lists[expid] = pick_job_list(store, expid, files)
-        entry = Entry(self._records[expid], self._get_recorded(expid), self._find_owner(expid, store), alive, files)
+        owner, life = self._find_owner(expid, store), self._life_signs.look(expid, store, alive)
+        entry = Entry(self._records[expid], self._get_recorded(expid), owner, alive, files, life)
         if before and (before.files, before.alive.is_running) != (files, alive.is_running):
             self._recent[expid] = time.monotonic() + RECENT_SECONDS
         (self._held.add if _is_held(entry) else self._held.discard)(expid)

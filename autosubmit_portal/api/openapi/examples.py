@@ -113,6 +113,14 @@ OF_SHAPE: dict[Shape, dict[str, Any]] = {
         "children_total": 1,
         "warnings": [f"{NEXT_SIM}: READY does not let it start before its parent has completed, {SIM} (FAILED)."],
     },
+    jobs.FailureReason: {
+        "name": "time-limit",
+        "title": "Time limit",
+        "meaning": "The job was still working when its wallclock was over, and was ended.",
+        "advice": "If it only needs longer, raise WALLCLOCK of its section, then reset the job.",
+        "line": "slurmstepd: error: *** JOB 4711 ON n12 CANCELLED AT 2026-11-24T09:30:00 DUE TO TIME LIMIT ***",
+        "log": ERR,
+    },
     FreezeItem: {
         "id": 3,
         "message": "The batch system is updated.",

@@ -23,6 +23,7 @@ from autosubmit_portal.api.serializers.jobs import JobDetail, JobItem
 from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.audit.periods import PERIODS
 from experiments.actions.validation import Shape
+from experiments.attention.rules import TITLES
 from experiments.catalogue.kinds import CATALOGUE, LIVE_STATUSES, SET_STATUS_LIVE
 from experiments.models import State
 from jobs.autosubmit.logs.search import MAX_TEXT
@@ -154,6 +155,11 @@ class ExperimentsQuery(SelectiveQuery):
     has_problem = make_flag(required=False, help_text="Whether the mirror could not read a file of the experiment.")
     disagrees = make_flag(
         required=False, help_text="Whether Autosubmit's database, the process and the job list contradict each other."
+    )
+    attention = make_choice(
+        ("true", "false", *TITLES),
+        required=False,
+        help_text="Whether something needs somebody, or the rule that has found it.",
     )
     failed = make_flag(required=False, help_text="Whether the experiment has FAILED jobs.")
     gone = make_flag(default=False, help_text="Those that are gone from the store, instead of those that are in it.")

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from autosubmit_portal.api.serializers.common import Listing, PageInfo
 from autosubmit_portal.api.serializers.fields import CountField, InstantField, TextOrNullField, make_texts
 from experiments.actions.call_empty import HostState
+from experiments.attention.rules import TITLES
 from experiments.models import Experiment, Host, Site
 from experiments.models.site import RunAs, Unpushed
 
@@ -23,6 +24,28 @@ class RunStateField(serializers.ChoiceField):
     def to_representation(self, value: Any) -> str:
         """Write the word."""
         return "RUNNING" if value else "NOT RUNNING"
+
+
+class AttentionItem(serializers.Serializer[Any]):
+    """One thing that needs somebody."""
+
+    rule = serializers.ChoiceField(choices=[*TITLES], help_text="The rule that has found it.")
+    sentence = serializers.CharField(help_text="What is wrong, in a sentence.")
+    evidence = serializers.CharField(help_text="What that was concluded from.")
+    advice = serializers.CharField(help_text="What to do; blank where nobody can say.")
+    remedy = TextOrNullField(help_text="The action that helps best; null where none does.")
+    job = TextOrNullField(help_text="The job that it is about; null for none.")
+    since = InstantField(help_text="Since when it is so.")
+
+
+class AttentionField(serializers.ListField):
+    """What needs somebody, as the mirror keeps it: in the shape of the answer."""
+
+    child = AttentionItem()
+
+    def to_representation(self, data: Any) -> list[Any]:
+        """Write each, with null for what is blank."""
+        return [one | {name: one[name] or None for name in ("remedy", "job")} for one in data]
 
 
 class ExperimentItem(serializers.Serializer[Experiment]):
@@ -67,6 +90,10 @@ class ExperimentItem(serializers.Serializer[Experiment]):
         "blank if they agree."
     )
     disagrees_since = InstantField(allow_null=True, help_text="Since when they do.")
+    attention = AttentionField(
+        help_text="What needs somebody, the most urgent first: a run that is dead or stalled, a job beyond its "
+        "wallclock; empty if all is well."
+    )
     refreshed_at = InstantField(allow_null=True, help_text="When its files were last read.")
     changed_at = InstantField(allow_null=True, help_text="When its files last changed.")
     active_action = serializers.IntegerField(
@@ -97,6 +124,10 @@ class ExperimentDetail(ExperimentItem):
         help_text="What Autosubmit's own status table says; most versions leave it at RUNNING for ever."
     )
     gone_at = InstantField(allow_null=True, help_text="When it was first missing from the store.")
+    run_began_at = InstantField(
+        allow_null=True, help_text="When the process of its latest run began, if that is known."
+    )
+    alive_at = InstantField(allow_null=True, help_text="The last sign of life of its run; null while it does not run.")
 
 
 @extend_schema_serializer(many=False)  # the answer is one object, also of `list`
@@ -124,6 +155,10 @@ class RunItem(serializers.Serializer[Any]):
     suspended = serializers.IntegerField()
     run_host = TextOrNullField(
         help_text="The host of the site where the latest run lives or lived; null of others, and if not known."
+    )
+    began_at = InstantField(
+        allow_null=True,
+        help_text="When its process began, if that was seen; `start` is when its job list was generated.",
     )
 
 

@@ -122,6 +122,23 @@ class Children(Relatives):
     children = Relative(many=True, allow_null=True)
 
 
+class FailureReason(serializers.Serializer[Any]):
+    """What a log tells about why a job failed."""
+
+    name = serializers.CharField(help_text="The name of the entry in the catalogue of reasons.")
+    title = serializers.CharField(help_text="What it was, in few words.")
+    meaning = serializers.CharField(help_text="What that means.")
+    advice = serializers.CharField(help_text="What to do.")
+    line = serializers.CharField(help_text="The line of the log that tells it, at most 300 characters.")
+    log = serializers.CharField(help_text="The name of the log.")
+
+
+class Failure(serializers.Serializer[Any]):
+    """Why a job failed."""
+
+    reasons = FailureReason(many=True)
+
+
 class EtaItem(serializers.Serializer[Any]):
     """How long a section still takes; null where no chunk is complete yet that could be measured."""
 

@@ -15,18 +15,19 @@ from autosubmit_portal.api.action_requests import submit
 from autosubmit_portal.api.experiment_pages import ExperimentPages
 from autosubmit_portal.api.http.conditional import RevalidatedViewSet
 from autosubmit_portal.api.mirrored import MirroredViewSet
-from autosubmit_portal.api.objects import find_experiment_to_change, find_job
+from autosubmit_portal.api.objects import find_experiment, find_experiment_to_change, find_job
 from autosubmit_portal.api.openapi.documentation import CONDITIONAL, answer, change, make_option_parameter, operation
 from autosubmit_portal.api.openapi.examples import SIM
 from autosubmit_portal.api.query.filters.jobs import TIMES, choose_order, make_condition
 from autosubmit_portal.api.query.pagination import Page, make_page_info, read_page
-from autosubmit_portal.api.query.queries import JobQuery, JobsQuery, RelativesQuery, SetStatusQuery
+from autosubmit_portal.api.query.queries import JobQuery, JobsQuery, RelativesQuery, SetStatusQuery, SiteQuery
 from autosubmit_portal.api.query.selection import select
 from autosubmit_portal.api.serializers.fields import write_instant
-from autosubmit_portal.api.serializers.jobs import Children, JobDetail, JobList, Parents
+from autosubmit_portal.api.serializers.jobs import Children, Failure, JobDetail, JobList, Parents
 from experiments.autosubmit.plans import PLANNED, Plans, add_plan
 from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue.kinds import SET_STATUS, SET_STATUS_LIVE, ActionKind
+from experiments.failures import Explanation, explain
 from experiments.logs import Logs
 from experiments.models import Experiment, Run
 from experiments.planned import apply_plan
@@ -167,6 +168,24 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         """List the jobs that wait for this one."""
         return self._list_relatives(request, expid, job, "parent_edges__parent", "children")
 
+    @operation(
+        "explain_failure",
+        "Explain why a job failed",
+        {200: answer(Failure, "What its logs tell, the most certain first; empty for a job that has not failed.")},
+        parameters=[SiteQuery],
+        errors=[503],
+    )
+    @action(detail=True, name="Why it failed")
+    def failure(self, request: Request, expid: str, job: str) -> Response:
+        """Tell why a failed job failed, by texts in the logs of its newest attempt that are known to have a meaning.
+
+        An institution adds texts of its own. Read the log too: what is not known is not told.
+        """
+        query = SiteQuery.read(request)
+        experiment = find_experiment(request, expid, query.get("site"), showing=Job)
+        found = explain(experiment, find_job(experiment, job))
+        return Response({"reasons": [_write_reason(explanation) for explanation in found]})
+
     def _list_relatives(self, request: Request, expid: str, name: str, edge: str, title: str) -> Response:
         """Answer the jobs at the other ends of the edges of a job, by name; null where they are not known."""
         query = RelativesQuery.read(request)
@@ -178,6 +197,12 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         jobs = [dict(zip(names, row, strict=False)) for row in found]
         note = {"note": experiment.edges_note} if experiment.edges_note else {}
         return Response({title: jobs if experiment.are_edges_known else None, **note})
+
+
+def _write_reason(explanation: Explanation) -> dict[str, str]:
+    reason, line = explanation.finding.reason, explanation.finding.line
+    names = ("name", "title", "meaning", "advice")
+    return {**{name: getattr(reason, name) for name in names}, "line": line, "log": explanation.log}
 
 
 def _choose_kind(query: Mapping[str, Any]) -> ActionKind:

@@ -42,6 +42,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage, PicturePages):
     search_fields = ("expid", "description", "owner", "recorded_owner")
     search_placeholder = "expid, description or owner"
     list_filter = (
+        filters.AttentionFilter,
         filters.RunningFilter,
         filters.FailedFilter,
         filters.ProblemFilter,
@@ -76,8 +77,12 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage, PicturePages):
 
     @admin.display(description="State", ordering="is_running")
     def state(self, experiment: Experiment) -> SafeString:
-        """Show the lamp, and whether there is a problem or a contradiction."""
-        flags = (("Problem", experiment.problem), ("Contradictory", experiment.disagreement))
+        """Show the lamp, what needs somebody, and whether there is a problem or a contradiction."""
+        disagreement = "" if experiment.is_dead else experiment.disagreement
+        flags = [
+            (title, alarm.sentence) for title, alarm in presentation.list_alarms(experiment) if alarm.rule != "dead"
+        ]
+        flags += [("Problem", experiment.problem), ("Contradictory", disagreement)]
         shown = ((text, word) for word, text in flags if text)
         marks = format_html_join("", ' <span class="flag" title="{}">{}</span>', shown)
         return format_html("{}{}", presentation.lamp(experiment), marks)

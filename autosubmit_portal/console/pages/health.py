@@ -1,4 +1,4 @@
-"""The health of the portal, as `manage.py doctor` reports it: a page, and the part that the dashboard repeats."""
+"""The health of the portal, as `manage.py doctor` reports it: a page, and the part that Now repeats."""
 
 from functools import partial
 from typing import Any
@@ -24,8 +24,8 @@ TITLES = {
     "program": "Autosubmit",
 }
 LOOKS = {Level.OK: "state-succeeded", Level.WARN: "state-warned", Level.FAIL: "state-failed"}
-# The dashboard says itself which sites are unhealthy or stale, and what has waited for long, with links.
-ON_THE_DASHBOARD = ("broker", "workers", "disk")
+# Now says itself which sites are unhealthy or stale, and what has waited for long, with links.
+ON_NOW = ("broker", "workers", "disk")
 
 
 def health_page(request: HttpRequest) -> HttpResponse:
@@ -38,12 +38,12 @@ def health_page(request: HttpRequest) -> HttpResponse:
 
 
 def list_failing() -> list[Finding]:
-    """Return what fails, as far as the dashboard does not say so itself."""
-    return [finding for finding in health.examine(ON_THE_DASHBOARD) if finding.level is Level.FAIL]
+    """Return what fails, as far as Now does not say so itself."""
+    return [finding for finding in health.examine(ON_NOW) if finding.level is Level.FAIL]
 
 
 def list_failures(user: Any) -> list[dict[str, Any]]:
-    """Return the rows of what fails, as far as the dashboard does not say so itself."""
+    """Return the rows of what fails, as far as Now does not say so itself."""
     if not policy.may_view_all(user, Site):
         return []
     return [describe_finding(finding) for finding in list_failing()]

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -21,7 +22,9 @@ from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
+from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
+from experiments.failures import Explanation, explain
 from experiments.models import Experiment, annotate_active_action
 from experiments.planned import apply_plan
 from jobs.autosubmit.statuses import NOT_SENT
@@ -38,6 +41,15 @@ SENT_WITH = (("Platform", "platform"), ("Queue", "qos"), ("Processors", "process
 def choose_log(job: Job) -> str:
     """Return the name of the log that is read first: that of errors where the job has failed."""
     return job.err_log if job.status == "FAILED" and job.err_log else job.out_log
+
+
+def _explain(job: Job) -> list[tuple[Explanation, str]]:
+    """Return why a job failed, and where its log is opened; nothing while the site is silent, which the logs say."""
+    try:
+        found = explain(job.experiment, job)
+    except BrokenStore:
+        return []
+    return [(explanation, f"?{urlencode({'log': explanation.log})}#log") for explanation in found]
 
 
 @admin.register(Job, site=console)
@@ -113,6 +125,7 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
             "job": obj,
             "sent_with": [(title, sent_with[name], name in planned) for title, name in SENT_WITH],
             "took": presentation.ran(obj),
+            "explanations": _explain(obj),
             "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj.pk),
             "parents": [edge.parent for edge in parents[: MOST_RELATIVES + 1]],
             "children": [edge.child for edge in children[: MOST_RELATIVES + 1]],

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 from autosubmit_portal.console.parts import filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
-from autosubmit_portal.console.parts.columns import make_column, make_field_column
+from autosubmit_portal.console.parts.columns import make_column
 from autosubmit_portal.console.site import console
 from experiments.models import Run
 
@@ -40,12 +40,12 @@ class RunAdmin(ReadOnlyAdmin):
         "experiment__expid",
     )
     shares = make_column("Jobs", lambda run: presentation.bar(get_counts(run)))
-    started = make_field_column("Started", "started_at", presentation.when)
+    started = make_column("Started", lambda run: presentation.when(run.since), "started_at")
 
     @admin.display(description="Took")
     def took(self, run: Run) -> SafeString | str:
         """Show how long it lasted, if it is over."""
-        return presentation.lasting(run.started_at, run.finished_at) if run.finished_at else presentation.NOTHING
+        return presentation.lasting(run.since, run.finished_at) if run.finished_at else presentation.NOTHING
 
     def get_page_context(self, request: HttpRequest, obj: Run) -> dict[str, Any]:
         """Return the counts and the title."""

@@ -85,11 +85,11 @@ def sign_in_page(request: HttpRequest) -> HttpResponseBase:
     """Show and take the form for name and password, and offer single sign-on where there is one."""
     if request.method == "POST" and not settings.PASSWORD_LOGIN:
         raise PermissionDenied
-    return _find_dashboard(request) or _make_form(request)
+    return _find_first_page(request) or _make_form(request)
 
 
-def _find_dashboard(request: HttpRequest) -> HttpResponse | None:
-    """Redirect a signed-in person to the dashboard."""
+def _find_first_page(request: HttpRequest) -> HttpResponse | None:
+    """Redirect a signed-in person to the first page."""
     is_in = request.method == "GET" and console.has_permission(request)
     return HttpResponseRedirect(reverse("admin:index")) if is_in else None
 
@@ -179,10 +179,10 @@ def _sign_out(request: HttpRequest, provider: IdentityProvider | None) -> HttpRe
 
 
 def show_refusal(request: HttpRequest, refusal: SignInRefused) -> HttpResponseBase:
-    """Record the refusal and show it on the sign-in page; the dashboard to whoever is signed in."""
+    """Record the refusal and show it on the sign-in page; the first page to whoever is signed in."""
     origin = Origin(door=Door.ADMIN, address=get_client_address(request))
     trail.record("sign_in.failed", origin=origin, subject=refusal.subject, message=str(refusal))
-    return _find_dashboard(request) or _make_refusing_form(request, refusal)
+    return _find_first_page(request) or _make_refusing_form(request, refusal)
 
 
 def _make_refusing_form(request: HttpRequest, refusal: SignInRefused) -> HttpResponseBase:

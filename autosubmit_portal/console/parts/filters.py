@@ -13,6 +13,7 @@ from autosubmit_portal.audit.periods import PERIODS, get_bounds
 from autosubmit_portal.console.parts.base import parse_number
 from autosubmit_portal.console.parts.presentation import STATUSES
 from autosubmit_portal.distinct import list_distinct
+from experiments.attention.rules import TITLES
 from experiments.models import Experiment, Site
 from jobs.models import Job
 
@@ -60,6 +61,24 @@ class ConditionFilter(SimpleListFilter):
             case "no":
                 return queryset.exclude(self.condition)
         return queryset
+
+
+class AttentionFilter(SimpleListFilter):
+    """Experiments that need somebody, or of which a rule says so."""
+
+    title, parameter_name = "needs you", "attention"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Yes, no, and the rules."""
+        return [("yes", "Needs somebody"), ("no", "Needs nobody"), *TITLES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Apply the choice."""
+        value = self.value()
+        if value == "no":
+            return queryset.filter(attention_rules="")
+        found = queryset.exclude(attention_rules="") if value else queryset
+        return found.filter(attention_rules__contains=f",{value},") if value in TITLES else found
 
 
 class RunningFilter(ConditionFilter):

@@ -18,6 +18,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from autosubmit_portal.access.models import Delegation
 from autosubmit_portal.console import stamps
+from experiments.attention.alarm import Alarm
+from experiments.attention.rules import TITLES
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, State
 from jobs.autosubmit.secrets import mask_text, mask_value
@@ -194,6 +196,8 @@ def lamp(experiment: Experiment) -> SafeString:
         kind, text = "gone", "Gone"
     elif experiment.is_running:
         kind, text = "on", "Running"
+    elif experiment.is_dead:
+        kind, text = "dead", "Dead"
     elif getattr(experiment, "is_starting", False):
         kind, text = "starting", "Starting"
     elif experiment.has_finished:
@@ -201,6 +205,17 @@ def lamp(experiment: Experiment) -> SafeString:
     else:
         kind, text = "off", "Idle"
     return format_html('<span class="lamp lamp-{}" title="{}">{}</span>', kind, experiment.evidence, text)
+
+
+# What these say has words and a place of its own.
+TOLD_OTHERWISE = ("contradictory", "unreadable")
+
+
+@register.filter
+def list_alarms(experiment: Experiment) -> list[tuple[str, Alarm]]:
+    """Return what needs somebody, each with its title, but for what is told otherwise."""
+    alarms = experiment.alarms if experiment.attention_rules else ()
+    return [(TITLES.get(alarm.rule, alarm.rule), alarm) for alarm in alarms if alarm.rule not in TOLD_OTHERWISE]
 
 
 @register.filter

@@ -36,6 +36,14 @@ if (document.querySelector("meta[name=answers-a-form]")) history.replaceState(nu
 
 document.querySelector(".portal-nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
+// The title and the icon of a tab say what a live page counts.
+document.addEventListener("portal:refreshed", () => {
+    const { title, icon } = document.getElementById("page-state")?.dataset ?? {};
+    if (!title) return;
+    document.title = title;
+    document.getElementById("page-icon")?.setAttribute("href", icon);
+});
+
 const closeMenus = (except) => {
     for (const menu of document.querySelectorAll("details[data-menu][open]")) if (menu !== except) menu.open = false;
 };

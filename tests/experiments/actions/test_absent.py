@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from autosubmit_portal.audit.origin import Door, Origin
-from experiments.actions import follow
+from experiments.actions import start
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.batches import request_action
 from experiments.actions.checks import Facts, find_obstacle
@@ -121,7 +121,7 @@ def test_a_worker_looks_again_whether_the_experiment_is_there(
 def test_a_restart_does_not_run_what_was_archived_while_it_recovered(mirrored: Experiment, store: Store) -> None:
     action = factories.create_action(mirrored, kind="restart", state=State.RUNNING)
     archive(store)
-    assert follow._go_on(action, 0)
+    assert start.go_on(action, 0)
     action.refresh_from_db()
     assert (action.state, "archived" in action.message) == (State.CANCELLED, True)
 

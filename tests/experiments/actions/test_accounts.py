@@ -18,8 +18,8 @@ from experiments.actions.action_request import ActionRequest
 from experiments.actions.batches import request_action
 from experiments.actions.checks import Facts, find_obstacle
 from experiments.actions.execute import execute
-from experiments.actions.follow import start_step
 from experiments.actions.refusals import Conflict
+from experiments.actions.start import start_step
 from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, State, annotate_active_action

@@ -8,7 +8,8 @@ from django.utils import timezone
 from autosubmit_portal.agent import run_directory
 from experiments import commands
 from experiments.actions.execute import claim
-from experiments.actions.follow import follow, start_step
+from experiments.actions.follow import follow
+from experiments.actions.start import start_step
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, State
 from tests.support import factories

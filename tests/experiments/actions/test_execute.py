@@ -9,7 +9,8 @@ import pytest
 from autosubmit_portal.audit.models import AuditEntry
 from experiments import commands
 from experiments.actions.execute import claim, execute
-from experiments.actions.follow import follow, start_step
+from experiments.actions.follow import follow
+from experiments.actions.start import start_step
 from experiments.actions.supervise import supervise
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync

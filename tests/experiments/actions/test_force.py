@@ -17,9 +17,10 @@ from autosubmit_portal.audit.origin import Door, Origin
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.batches import request_action
 from experiments.actions.execute import claim, execute
-from experiments.actions.follow import _judge, follow, start_step
+from experiments.actions.follow import _judge, follow
 from experiments.actions.preview import preview_action
 from experiments.actions.refusals import Conflict
+from experiments.actions.start import start_step
 from experiments.autosubmit.environment import make_environment
 from experiments.autosubmit.output import Outcome
 from experiments.autosubmit.store import Store

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from experiments.actions.execute import claim
-from experiments.actions.follow import follow, start_step
+from experiments.actions.follow import follow
+from experiments.actions.start import start_step
 from experiments.actions.supervise import supervise
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync

@@ -18,7 +18,7 @@ from autosubmit_portal.access.sign_in.bearer import read_person
 from autosubmit_portal.access.sign_in.provision import provide_at_sign_in
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
-from experiments.actions import follow
+from experiments.actions import start
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.approve import approve
 from experiments.actions.batches import request_action
@@ -183,7 +183,7 @@ def test_a_restart_does_not_run_when_the_right_was_lost_while_it_recovered(
     Action.objects.update(state=State.RUNNING, step_started_at=timezone.now())
     action = Action.objects.get(pk=action.pk)
     loss.take(ana)
-    assert follow._go_on(action, 0)
+    assert start.go_on(action, 0)
     action.refresh_from_db()
     assert (action.state, action.step) == (State.CANCELLED, 0)
     assert loss.why in action.message

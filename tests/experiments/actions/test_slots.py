@@ -12,7 +12,7 @@ from django_q.brokers import get_broker
 from django_q.models import OrmQ
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from experiments.actions import finish, follow, queue, slots
+from experiments.actions import finish, queue, slots, start
 from experiments.actions.execute import claim, execute
 from experiments.actions.supervise import supervise
 from experiments.models import Action, Experiment, Site, State
@@ -96,7 +96,7 @@ def test_the_oldest_is_first_whatever_the_message_names(site: Site) -> None:
 def test_a_run_leaves_its_slot_when_it_has_started(site: Site) -> None:
     run = claim(queued(site, "run", command=[["/bin/true", "run"]]).pk)
     assert run is not None
-    follow.start_step(run, 0)
+    start.start_step(run, 0)
     assert slots.count_free(site) == 1
     Action.objects.update(slot_until=timezone.now())
     assert slots.count_free(site) == 2

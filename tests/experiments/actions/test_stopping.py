@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from autosubmit_portal.audit.models import AuditEntry
-from experiments.actions.execute import _run, claim
-from experiments.actions.follow import follow, start_step
+from experiments.actions import start
+from experiments.actions.execute import claim
+from experiments.actions.follow import follow
+from experiments.actions.start import start_step
 from experiments.autosubmit.store import Store
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
@@ -131,7 +133,7 @@ def test_a_run_that_a_worker_has_taken_does_not_begin_when_a_stop_was_asked_for(
     run = claim(factories.create_action(experiment, command=[["true"]]).pk)
     assert run is not None
     factories.create_action(experiment, kind="stop")
-    _run(run)
+    start.begin(run)
     assert (run.state, run.step_started_at) == (State.CANCELLED, None)
 
 
@@ -159,6 +161,6 @@ def test_a_real_run_that_has_just_begun_is_stopped_long_before_the_limit_of_a_st
     wait_for(lambda: is_running(experiment))
     time.sleep(seconds)
     stop = begin(experiment, "stop")
-    wait_for(lambda: follow(stop), seconds=120)
+    wait_for(lambda: follow(stop))
     assert followed(run).state == State.CANCELLED, run.message
     assert not is_running(experiment)

@@ -16,8 +16,9 @@ from autosubmit_portal.audit.origin import Door, Origin
 from experiments import commands, hosts
 from experiments.actions.call_lost import call_lost, may_call_lost
 from experiments.actions.execute import claim, execute
-from experiments.actions.follow import follow, start_step
+from experiments.actions.follow import follow
 from experiments.actions.refusals import Conflict, InvalidParameters
+from experiments.actions.start import start_step
 from experiments.actions.supervise import supervise
 from experiments.models import Action, Experiment, State, Step
 from experiments.reads import HostAway

@@ -20,7 +20,8 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from autosubmit_portal.audit.models import AuditEntry
 from experiments import commands
 from experiments.actions.execute import claim, execute
-from experiments.actions.follow import follow, start_step
+from experiments.actions.follow import GRACE, LOST_AFTER, follow
+from experiments.actions.start import start_step
 from experiments.actions.supervise import supervise
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.mirror import sync
@@ -329,34 +330,107 @@ def test_a_command_that_has_left_no_trace_yet_is_given_time(experiment: Experime
 
 def test_a_command_that_leaves_no_trace_is_lost_and_never_starts(experiment: Experiment, stand_in: StandIn) -> None:
     action = claimed_without_a_trace(experiment)
-    let_grace_pass()
+    let_pass(LOST_AFTER)
     assert follow(action)
     start_step(action, 0)  # by the worker, which was only slow
     action.refresh_from_db()
     assert (action.state, stand_in.started()) == (State.LOST, [])
 
 
-def test_a_worker_that_is_slow_before_it_starts_a_command_is_not_taken_for_dead(experiment: Experiment) -> None:
-    action = claimed_without_a_trace(experiment)
-    Action.objects.update(step_started_at=timezone.now() - timedelta(minutes=1))
+def test_what_a_worker_claimed_before_it_died_is_started_by_whoever_looks_next(
+    experiment: Experiment, stand_in: StandIn
+) -> None:
+    action = claim(queued(experiment, "generate").pk)
+    assert action is not None
+    Action.objects.update(started_at=timezone.now() - GRACE)
     action.refresh_from_db()
+    supervise(experiment.site.queue)
+    start_step(action, 0)  # by the worker, which was only slow
+    assert (followed(action).state, stand_in.started()) == (State.SUCCEEDED, ["create"])
+
+
+def test_what_a_worker_was_about_to_ask_for_when_it_died_is_asked_for_by_whoever_looks_next(
+    experiment: Experiment, stand_in: StandIn
+) -> None:
+    action, step = decided(experiment, "generate")
     assert not follow(action)
+    assert stand_in.started() == []
+    let_pass(GRACE)
+    supervise(experiment.site.queue)
+    commands.start(step, action)  # by the worker, which was only slow
+    assert (followed(action).state, stand_in.started()) == (State.SUCCEEDED, ["create"])
+
+
+def test_a_second_command_whose_worker_died_is_started_by_whoever_looks_next(
+    experiment: Experiment, stand_in: StandIn
+) -> None:
+    action = started(queued(experiment, "restart"))
+    wait_for((find_directory(action) / "exit_status").exists)
+    Action.objects.update(step=1, step_started_at=timezone.now() - GRACE)
+    action.refresh_from_db()
+    Step.objects.create(action=action, number=1, key=str(uuid.uuid4()), host=action.site.hosts.get())
+    assert not follow(action)
+    assert (followed(action).state, stand_in.started()) == (State.SUCCEEDED, ["recovery", "run"])
+
+
+def test_what_is_not_wanted_any_more_is_not_started_for_a_dead_worker(
+    experiment: Experiment, stand_in: StandIn
+) -> None:
+    action, step = decided(experiment, "generate")
+    Action.objects.update(actor=None)
+    let_pass(GRACE)
+    assert follow(action)
+    action.refresh_from_db()
+    assert (action.state, action.message) == (State.CANCELLED, f"The account of {action.actor_name} is gone.")
+    with pytest.raises(commands.NotStarted, match=r"given up|forgotten"):
+        commands.start(step, action)
+    assert stand_in.started() == []
+
+
+def test_what_may_not_run_any_more_fails_and_is_not_started_for_a_dead_worker(
+    experiment: Experiment, stand_in: StandIn
+) -> None:
+    action, _ = decided(experiment, "generate")
+    stand_in.hold("run")
+    let_pass(GRACE)
+    with stand_in.at_terminal("run", experiment.expid):
+        wait_for(lambda: mirrored_as_running(experiment))
+        assert follow(action)
+    action.refresh_from_db()
+    assert (action.state, stand_in.started()) == (State.FAILED, [])
+
+
+def test_a_command_that_was_given_up_is_lost_and_not_asked_for_again(experiment: Experiment, stand_in: StandIn) -> None:
+    action, step = decided(experiment, "generate")
+    commands.give_up(step)
+    let_pass(GRACE)
+    assert follow(action)
+    action.refresh_from_db()
+    assert (action.state, stand_in.started()) == (State.LOST, [])
 
 
 def test_a_command_that_is_lost_before_it_was_asked_for_never_starts(experiment: Experiment, stand_in: StandIn) -> None:
-    action = claimed_without_a_trace(experiment)
-    key, host = str(uuid.uuid4()), action.site.hosts.get()
-    step = Step.objects.create(action=action, number=0, key=key, host=host)
-    let_grace_pass()
+    action, step = decided(experiment, "generate")
+    let_pass(LOST_AFTER)
     assert follow(action)
     with pytest.raises(commands.NotStarted, match=r"given up|forgotten"):
         commands.start(step, action)
     assert stand_in.started() == []
 
 
-def let_grace_pass() -> None:
-    """Have all commands started longer ago than any grace, and not as long as any time limit."""
-    Action.objects.update(step_started_at=timezone.now() - timedelta(minutes=5))
+def decided(experiment: Experiment, kind: str) -> tuple[Action, Step]:
+    """An action of which a worker has decided to start the first command, and died."""
+    action = claim(queued(experiment, kind).pk)
+    assert action is not None
+    Action.objects.filter(pk=action.pk).update(step_started_at=timezone.now())
+    action.refresh_from_db()
+    key, host = str(uuid.uuid4()), action.site.hosts.get()
+    return action, Step.objects.create(action=action, number=0, key=key, host=host)
+
+
+def let_pass(time: timedelta) -> None:
+    """Have all commands started so long ago."""
+    Action.objects.update(step_started_at=timezone.now() - time)
 
 
 def claimed_without_a_trace(experiment: Experiment) -> Action:
@@ -376,7 +450,7 @@ def test_a_command_that_was_killed_with_its_launcher_is_lost_after_a_while(
     wait_for(lambda: stand_in.started() == ["create"])
     kill_with_launcher(action)
     assert not follow(action)
-    let_grace_pass()
+    let_pass(GRACE)
     assert follow(action)
     action.refresh_from_db()
     assert (action.state, action.message.partition(":")[0]) == (
@@ -401,7 +475,7 @@ def test_a_run_that_lives_on_without_its_launcher_is_not_lost(experiment: Experi
     action = started(queued(experiment, "run"))
     wait_for(lambda: mirrored_as_running(experiment))
     os.kill(int((find_directory(action) / "pid").read_text().split()[0]), signal.SIGKILL)
-    let_grace_pass()
+    let_pass(GRACE)
     assert not follow(action)
     stand_in.release()
     assert followed(action).state == State.LOST

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from experiments.autosubmit.plans import PLANNED, RESOLVED, add_plan, extract_plans, read_plans
+from experiments.autosubmit.plans import PLANNED, RESOLVED, add_plan, extract_plans, extract_sleep, read_plans
 from experiments.autosubmit.store import Store
 from jobs.autosubmit.history import read_runs
 from tests.support.small_stores import make_store
@@ -153,3 +153,19 @@ def test_what_the_job_list_says_comes_before_the_plan() -> None:
 def test_nothing_is_planned_of_a_job_that_was_sent(status: str) -> None:
     blank: dict[str, str | None] = dict.fromkeys(PLANNED)
     assert add_plan(status, "SIM", blank, extract_plans(CONFIGURATION)) == (blank, [])
+
+
+@pytest.mark.parametrize(
+    ("configuration", "seconds"),
+    [
+        ({"CONFIG": {"SAFETYSLEEPTIME": 60}}, 60),
+        ({"CONFIG": {"SAFETYSLEEPTIME": "0"}}, 0),
+        ({"CONFIG": {}}, 10),
+        ({"CONFIG": {"SAFETYSLEEPTIME": "%X%"}}, None),
+        ({"CONFIG": {"SAFETYSLEEPTIME": 10**18}}, 366 * 86_400),
+        ({"CONFIG": None}, None),
+        ({}, None),
+    ],
+)
+def test_the_pause_of_a_run_is_that_of_the_configuration(configuration: dict[str, Any], seconds: int | None) -> None:
+    assert extract_sleep(configuration) == seconds

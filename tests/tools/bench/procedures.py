@@ -73,7 +73,7 @@ def _warm_up(channel: Channel) -> float:
     """Have a process warmed; return the seconds that it took."""
     began = time.perf_counter()
     _do(channel, "package", ["--version"])
-    wait_for(lambda: _do(channel, "package", ["--version"]) < 0.5, seconds=120)
+    wait_for(lambda: _do(channel, "package", ["--version"]) < 0.5)
     return time.perf_counter() - began
 
 

@@ -57,7 +57,7 @@ def _clients(made: Fleet, seed: int, experiments: int) -> list[Client]:
     expids = [_experiment(made) for _ in range(experiments)]
     if made.site:
         made.site.own()
-    wait_for(lambda: _mirrored(made) >= experiments, seconds=60)
+    wait_for(lambda: _mirrored(made) >= experiments)
     return [
         Client(made.portal.http, expids, random.Random(f"{seed} client {number}"), f"client-{number}")
         for number in range(CLIENTS)

@@ -31,7 +31,7 @@ POINTS: tuple[tuple[str, str, str, str], ...] = (
     ("in-finish", "experiments.actions.finish", "move", "before"),
     ("in-refresh", "experiments.mirror.sync", "_sync_runs", "before"),
     ("ended-not-told", "experiments.actions.finish", "move", "behind"),
-    ("between-steps", "experiments.actions.follow", "start_step", "before"),
+    ("between-steps", "experiments.actions.start", "start_step", "before"),
 )
 # Between these, others wait for a lock of the database: a process may die there, but not sleep.
 IN_TRANSACTION = ("in-refresh",)
@@ -96,5 +96,5 @@ def _stop_here(name: str) -> None:
 def _hurry() -> None:
     from experiments.actions import follow, supervise
 
-    follow.GRACE = follow.CLAIM_GRACE = SHORT
+    follow.GRACE = SHORT
     supervise.RESEND_AFTER = SHORT

@@ -13,9 +13,6 @@ from tests.support.waiting import wait_for
 from tests.tools.chaos.faults import Faults
 from tests.tools.chaos.fleet import Fleet, Setup, fleet
 
-# The supervisor comes every minute and is asked for every half minute; Autosubmit needs 3 s for anything.
-END_SECONDS = 300.0
-
 
 @pytest.fixture(scope="module")
 def real(autosubmit: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
@@ -34,7 +31,7 @@ def answered(real: Fleet, path: str) -> Any:
         except OSError:
             return None
 
-    answer = wait_for(look, seconds=60, is_enough=lambda found: found is not None and found.status < 500)
+    answer = wait_for(look, is_enough=lambda found: found is not None and found.status < 500)
     return answer.body if answer else None
 
 
@@ -50,12 +47,12 @@ def asked(real: Fleet, expid: str, kind: str, **parameters: bool) -> str:
         except (OSError, KeyError, TypeError):
             return 0
 
-    return f"/v4/actions/{wait_for(ask, seconds=60)}"
+    return f"/v4/actions/{wait_for(ask)}"
 
 
 def ended(real: Fleet, action: str) -> Any:
     """Wait for the end of an action and return it."""
-    return wait_for(lambda: answered(real, action), seconds=END_SECONDS, is_enough=lambda body: bool(body["ended_at"]))
+    return wait_for(lambda: answered(real, action), is_enough=lambda body: bool(body["ended_at"]))
 
 
 def has_started(real: Fleet, action: str, *, step: int) -> bool:
@@ -75,10 +72,10 @@ def runs_of(real: Fleet, expid: str) -> int:
 def made_and_running(real: Fleet, sleep: float) -> tuple[str, str]:
     """Make an experiment, start it through the portal, and wait until its long job runs."""
     expid = real.portal.make_experiment("long", sleep=sleep)
-    wait_for(lambda: "jobs" in answered(real, f"/v4/experiments/{expid}/jobs"), seconds=60)
-    wait_for(lambda: statuses(real, expid), seconds=60)
+    wait_for(lambda: "jobs" in answered(real, f"/v4/experiments/{expid}/jobs"))
+    wait_for(lambda: statuses(real, expid))
     action = asked(real, expid, "run")
-    wait_for(lambda: "RUNNING" in statuses(real, expid), seconds=90)
+    wait_for(lambda: "RUNNING" in statuses(real, expid))
     return expid, action
 
 
@@ -107,15 +104,15 @@ def test_a_real_run_is_stopped_and_restarted_while_clusters_die(real: Fleet) -> 
     expid, run = made_and_running(real, sleep=600)
     faults = Faults(real, [], random.Random(1), in_haste=False)
     stop = asked(real, expid, "stop")
-    wait_for(lambda: has_started(real, stop, step=0), seconds=90)
+    wait_for(lambda: has_started(real, stop, step=0))
     faults.kill_cluster()
     assert ended(real, stop)["state"] == "succeeded"
     assert ended(real, run)["state"] == "cancelled"
     restart = asked(real, expid, "restart", force=True)  # the job that the stopped run has left behind goes on
-    wait_for(lambda: has_started(real, restart, step=0), seconds=90)
+    wait_for(lambda: has_started(real, restart, step=0))
     faults.kill_cluster()
-    wait_for(lambda: has_started(real, restart, step=1), seconds=END_SECONDS)
-    wait_for(lambda: "RUNNING" in statuses(real, expid), seconds=90)
+    wait_for(lambda: has_started(real, restart, step=1))
+    wait_for(lambda: "RUNNING" in statuses(real, expid))
     assert ended(real, asked(real, expid, "stop"))["state"] == "succeeded"
     assert ended(real, restart)["state"] == "cancelled"
     assert runs_of(real, expid) == 2

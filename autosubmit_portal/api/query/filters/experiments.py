@@ -103,6 +103,14 @@ def _match_type(name: str) -> Q:
     return first[name] if name in first else ~first["test"] & ~first["operational"]
 
 
+def _match_attention(wanted: str) -> Q:
+    """Return the condition that something needs somebody, or nothing, or that a rule has found something."""
+    found = ~Q(attention_rules="")
+    if wanted in ("true", "false"):
+        return found if wanted == "true" else Q(attention_rules="")
+    return found & Q(attention_rules__contains=f",{wanted},")
+
+
 def _match_wildcard(column: str) -> Callable[[Any], Q]:
     return lambda text: match_wildcard(column, text)
 
@@ -121,6 +129,7 @@ CONDITIONS: dict[str, Callable[[Any], Q]] = {
     "is_running": lambda is_running: Q(is_running=is_running),
     "has_problem": lambda has_problem: ~Q(problem="") if has_problem else Q(problem=""),
     "disagrees": lambda disagrees: ~Q(disagreement="") if disagrees else Q(disagreement=""),
+    "attention": _match_attention,
     "failed": lambda failed: Q(failed_jobs__gt=0) if failed else Q(failed_jobs=0),
     "total_min": compare("total_jobs", "gte"),
     "total_max": compare("total_jobs", "lte"),

@@ -1,4 +1,4 @@
-"""The dashboard: what runs, what failed, what is wrong, what just happened."""
+"""Now: what needs you, what runs, how the last day went, and what people did lately."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,13 +13,16 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from autosubmit_portal.access.rights import policy
+from autosubmit_portal.access.rights.whose import make_own_condition, make_team_condition
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.health import list_failing, list_failures
+from autosubmit_portal.console.parts import needs
+from autosubmit_portal.console.parts.day_strip import make_strip
 from autosubmit_portal.console.parts.presentation import STATUSES
 from autosubmit_portal.console.site import console
 from experiments.audit_visibility import list_last_words, list_visible_entries
 from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, Target
-from experiments.models import Action, Experiment, Freeze, Run, Site, State
+from experiments.models import Action, Experiment, Freeze, Site, State
 from experiments.models.action import ActionQuerySet
 
 SHOWN_ROWS = 10
@@ -27,30 +30,77 @@ MOST_STAMPED = 50
 # A worker takes a queued action within a second.
 WAITING_LONG = timedelta(seconds=20)
 RECENT = timedelta(days=1)
+# Whose experiments are shown; the address keeps the choice.
+WHOSE = {"all": "All", "teams": "My teams", "mine": "Mine"}
 
 
-def dashboard_page(request: HttpRequest) -> HttpResponse:
+def now_page(request: HttpRequest) -> HttpResponse:
     """Show the first page of the console."""
     stamps.begin_part(request, list_live_rows(request.user), make_clock_check(request.user))
-    context = {**console.each_context(request), "title": console.index_title, **get_dashboard_context(request.user)}
-    return TemplateResponse(request, "admin/portal/dashboard.html", context)
+    chosen = request.GET.get("whose", "")
+    whose = chosen if chosen in WHOSE else "all"
+    shown = get_now_context(request.user, whose)
+    title = f"({len(shown['needs'])}) {console.index_title}" if shown["needs"] else console.index_title
+    return TemplateResponse(
+        request, "admin/portal/now.html", {**console.each_context(request), **shown, "title": title}
+    )
 
 
-def get_dashboard_context(user: Any) -> dict[str, Any]:
-    """Return everything that the dashboard shows to `user`."""
-    experiments = Experiment.objects.visible_to(user).filter(gone_at=None)
+def choose_experiments(user: Any, whose: str) -> QuerySet[Any]:
+    """Return the experiments that the user may see, or of these those of their teams, or their own.
+
+    One's own are those of one's Unix account, and those that one has started.
+    """
+    visible = Experiment.objects.visible_to(user).filter(gone_at=None)
+    if whose == "teams":
+        return visible.filter(make_team_condition(user))
+    if whose == "mine":
+        started = Action.objects.filter(actor=user.pk, kind__in=RUN_KINDS, is_dry_run=False, experiment__isnull=False)
+        return visible.filter(make_own_condition(user) | Q(pk__in=started.values("experiment")))
+    return visible
+
+
+def list_needs(user: Any, experiments: QuerySet[Any], actions: ActionQuerySet, shown: dict[str, Any]) -> list[Any]:
+    """Return what needs the user, what is urgent first."""
+    mine = [action for action in shown["failed_actions"] if action.actor_id == user.pk]
+    return [
+        *needs.list_of_portal(shown["failures"]),
+        *needs.list_of_sites(shown["sites"]),
+        *needs.list_alarming(user, experiments),
+        *needs.list_failed(experiments, needs.get_start_of_news()),
+        *needs.list_approvals(user, shown["unapproved_actions"]),
+        *needs.list_stuck(shown["waiting_actions"], mine),
+        *needs.list_frozen(shown["freezes"]),
+    ]
+
+
+def get_now_context(user: Any, whose: str = "all") -> dict[str, Any]:
+    """Return everything that the page shows to `user`."""
+    experiments = choose_experiments(user, whose)
     actions = Action.objects.visible_to(user).defer_long_fields().select_related("site", "experiment")
+    if whose != "all":
+        actions = actions.filter(experiment__in=experiments.values("pk"))
+    shown = read_parts(user, experiments, actions)
+    return {
+        **shown,
+        "planned_freezes": [frozen for frozen in shown["freezes"] if not frozen.is_active],
+        "needs": list_needs(user, experiments, actions, shown),
+        "whose": whose,
+        "whose_choices": WHOSE.items(),
+        "strip": make_strip(actions, experiments),
+    }
+
+
+def read_parts(user: Any, experiments: QuerySet[Any], actions: ActionQuerySet) -> dict[str, Any]:
+    """Return what the page shows beside what needs the user, much of which may need them too."""
     sites = list(Site.objects.visible_to(user).order_by("-is_default", "slug"))
     return {
         **count_totals(experiments),
         "running": list_running(experiments),
         "failed": list_newest(experiments.filter(failed_jobs__gt=0)),
-        "troubled": list_newest(experiments.exclude(problem="")),
         "sites": sites,
         "freezes": list(Freeze.objects.visible_to(user).current().select_related("site").order_by("starts_at")),
         "failures": list_failures(user),
-        "unhealthy_sites": [site for site in sites if site.problem],
-        "stale_sites": [site for site in sites if site.mirrored_at and not (site.is_mirror_fresh or site.problem)],
         "unseen_sites": [site for site in sites if not (site.swept_at or site.problem)],
         "unapproved_actions": list(actions.awaiting_approval().order_by("pk")[: 2 * SHOWN_ROWS]),
         "decided_actions": list_decided(actions, user),
@@ -58,7 +108,7 @@ def get_dashboard_context(user: Any) -> dict[str, Any]:
         "failed_actions": list_failed(actions),
         "active_actions": actions.active().count(),
         "latest_actions": list(actions.order_by("-pk")[:SHOWN_ROWS]),
-        "entries": list_last_words(user, lambda: list_visible_entries(user), SHOWN_ROWS),
+        "entries": list_last_words(user, lambda: list_acts(user), SHOWN_ROWS),
         "first_steps": get_first_steps(user),
     }
 
@@ -69,7 +119,7 @@ def list_live_rows(user: Any) -> stamps.PartRows:
     The sums over all experiments need none: an experiment that the mirror writes is among those that changed last.
     """
     experiments = Experiment.objects.visible_to(user).filter(gone_at=None)
-    running, troubled = experiments.filter(is_running=True), experiments.exclude(problem="")
+    running, troubled = experiments.filter(is_running=True), experiments.exclude(attention_rules="", problem="")
     actions = Action.objects.visible_to(user).defer_long_fields()
     ended = actions.filter(state__in=(State.FAILED, State.LOST))
     return [
@@ -79,6 +129,11 @@ def list_live_rows(user: Any) -> stamps.PartRows:
         *(rows.order_by("-pk")[:SHOWN_ROWS] for rows in (actions, ended)),
         list_visible_entries(user).order_by("-pk").values("pk")[:SHOWN_ROWS],
     ]
+
+
+def list_acts(user: Any) -> QuerySet[Any]:
+    """Return the entries of the trail about what people did, without signing in and out."""
+    return list_visible_entries(user).exclude(event__startswith="sign_in.")
 
 
 def make_clock_check(user: Any) -> Callable[[], object]:
@@ -102,7 +157,7 @@ def count_totals(experiments: QuerySet[Experiment]) -> dict[str, Any]:
         experiments=Count("pk"),
         running_experiments=Count("pk", filter=Q(is_running=True)),
         failed_experiments=Count("pk", filter=Q(failed_jobs__gt=0)),
-        troubled_experiments=Count("pk", filter=~Q(problem="")),
+        needy_experiments=Count("pk", filter=~Q(attention_rules="")),
         **{f"jobs_{status}": total for status, total in sums.items()},
     )
     counts = {status: row.pop(f"jobs_{status}") for status in STATUSES}
@@ -110,16 +165,18 @@ def count_totals(experiments: QuerySet[Experiment]) -> dict[str, Any]:
 
 
 def list_running(experiments: QuerySet[Experiment]) -> list[Experiment]:
-    """Return running experiments with `since`, and with the action and its requester if the portal started the run."""
+    """Return running experiments with `since`, and with the action and its requester if the portal started the run.
+
+    A run begins when its process does: its row in the history is made when the job list is generated.
+    """
     runs = Action.objects.filter(
         experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
     ).order_by("-pk")
-    history = Run.objects.filter(experiment=OuterRef("pk")).order_by("-run_id")
     rows = (
         experiments.filter(is_running=True)
         .select_related("site")
         .annotate(
-            since=Coalesce(Subquery(runs.values("started_at")[:1]), Subquery(history.values("started_at")[:1])),
+            since=Coalesce("run_began_at", Subquery(runs.values("started_at")[:1]), "recorded_at"),
             action_id=Subquery(runs.values("pk")[:1]),
             action_kind=Subquery(runs.values("kind")[:1]),
             action_actor=Subquery(runs.values("actor_name")[:1]),

@@ -1,0 +1,202 @@
+"""What needs the person who looks: each thing with one sentence of why, and its one best button."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.console.parts.presentation import mark_code, verb
+from experiments.actions.approve import may_approve
+from experiments.attention.alarm import Alarm
+from experiments.attention.rules import RULES, TITLES
+from experiments.catalogue.kinds import CATALOGUE
+from experiments.models import Action, Experiment, Freeze, Site, State
+from jobs.models import Job
+
+MOST = 50
+"""Of one sort, so many are shown."""
+
+RECENT = timedelta(days=1)
+_URGENCY = {rule.name: place for place, rule in enumerate(RULES)}
+# What is wrong with an experiment that may go on nevertheless.
+_MILD = frozenset(("contradictory", "still_queue", "overdue"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """One thing that needs somebody: what it is called, what it is about, why, and the best button if there is one."""
+
+    key: str
+    word: str
+    text: SafeString | str
+    subject: str = ""
+    address: str = ""
+    look: str = "bad"
+    since: datetime | None = None
+    button: str = ""
+    button_address: str = ""
+
+
+def list_alarming(user: Any, experiments: "QuerySet[Any]") -> list[Need]:
+    """Return what the rules say of these experiments, the most urgent of each; the most urgent first. Two queries."""
+    rows = list(experiments.exclude(attention_rules="").select_related("site").order_by("site", "expid")[:MOST])
+    policy.look_ahead(user, [row.pk for row in rows])
+    found = [(row, row.alarms) for row in rows if row.attention]
+    found.sort(key=lambda pair: _URGENCY.get(pair[1][0].rule, len(RULES)))
+    return [_describe_alarm(user, row, alarms) for row, alarms in found]
+
+
+def _describe_alarm(user: Any, experiment: Experiment, alarms: Sequence[Alarm]) -> Need:
+    first, others = alarms[0], [TITLES.get(alarm.rule, alarm.rule).lower() for alarm in alarms[1:]]
+    also = f" Also: {', '.join(others)}." if others else ""
+    button, address = _choose_button(user, experiment, first)
+    return Need(
+        key=f"alarm-{experiment.pk}",
+        word=TITLES.get(first.rule, first.rule),
+        text=mark_code(f"{first.sentence} {first.advice}{also}"),
+        subject=experiment.expid,
+        address=_get_address(experiment),
+        look="warn" if first.rule in _MILD else "bad",
+        since=first.since,
+        button=button,
+        button_address=address,
+    )
+
+
+def _choose_button(user: Any, experiment: Experiment, alarm: Alarm) -> tuple[str, str]:
+    """Return the words and the address of the best button: what may be asked for, else where to look."""
+    kind = CATALOGUE.get(alarm.remedy)
+    if kind and policy.may_request(user, kind, site=experiment.site, experiment=experiment):
+        return kind.title, reverse("admin:experiments_experiment_request", args=[experiment.pk, kind.name])
+    if alarm.job:
+        query = urlencode({"experiment": experiment.pk, "q": alarm.job})
+        return "Open the job", f"{reverse('admin:jobs_job_changelist')}?{query}"
+    return "Open", _get_address(experiment)
+
+
+def list_failed(experiments: "QuerySet[Any]", since: datetime) -> list[Need]:
+    """Return which of these experiments have new failed jobs since a time, the newest first. One query."""
+    jobs = Job.objects.filter(experiment=OuterRef("pk"), status="FAILED")
+    newest = jobs.order_by(F("finished_at").desc(nulls_last=True), "pk")
+    rows = experiments.filter(failed_jobs__gt=0, failed_at__gt=since).annotate(
+        failed_job=Subquery(newest.values("pk")[:1]), failed_name=Subquery(newest.values("name")[:1])
+    )
+    return [_describe_failure(row) for row in rows.order_by("-failed_at")[:MOST] if row.failed_job]
+
+
+def _describe_failure(experiment: Any) -> Need:
+    count = experiment.failed_jobs
+    what = f"{experiment.failed_name} has failed." if count == 1 else f"{count:,} jobs have failed, the last of them is"
+    return Need(
+        key=f"failed-{experiment.pk}",
+        word="Failed",
+        text=what if count == 1 else f"{what} {experiment.failed_name}.",
+        subject=experiment.expid,
+        address=_get_address(experiment),
+        since=experiment.failed_at,
+        button="Open the failed job",
+        button_address=reverse("admin:jobs_job_change", args=[experiment.failed_job]),
+    )
+
+
+def list_approvals(user: Any, waiting: Iterable[Action]) -> list[Need]:
+    """Return which of the actions that wait for a second person this one may approve."""
+    rows = list(waiting)
+    policy.look_ahead(user, [row.experiment_id for row in rows if row.experiment_id])
+    return [
+        Need(
+            key=f"approve-{row.pk}",
+            word="Waits for you",
+            text=f"{row.actor_name} asks for “{verb(row)}”, which a second person must approve.",
+            subject=row.expid or str(row.site),
+            address=_get_action_address(row),
+            look="warn",
+            since=row.requested_at,
+            button="Look and approve",
+            button_address=_get_action_address(row),
+        )
+        for row in rows
+        if row.kind in CATALOGUE and may_approve(row, user)
+    ]
+
+
+def list_stuck(waiting: Iterable[Action], failed: Iterable[Action]) -> list[Need]:
+    """Return the actions that no worker takes, and those that have failed."""
+    return [
+        *(_describe_action(row, "Waits for a worker", f"Is a worker of the queue “{row.site.queue}” running?", "bad")
+          for row in waiting),
+        *(_describe_action(row, "Failed action", "It has not ended well.", "warn") for row in failed),
+    ]  # fmt: skip
+
+
+def _describe_action(action: Action, word: str, text: str, look: str) -> Need:
+    return Need(
+        key=f"action-{action.pk}",
+        word=word,
+        text=f"{verb(action)} #{action.pk} has been queued. {text}" if action.state == State.QUEUED else text,
+        subject=f"{verb(action)} {action.expid}".strip(),
+        address=_get_action_address(action),
+        look=look,
+        since=action.ended_at or action.requested_at,
+        button="Open",
+        button_address=_get_action_address(action),
+    )
+
+
+def list_of_sites(sites: Iterable[Site]) -> Iterator[Need]:
+    """Yield which sites cannot be read, and of which nobody has looked at the store lately."""
+    for site in sites:
+        address = reverse("admin:experiments_site_change", args=[site.pk])
+        about: dict[str, Any] = {"subject": str(site), "address": address, "button": "Open", "button_address": address}
+        if site.problem:
+            yield Need(key=f"sick-{site.pk}", word="Site is unhealthy", text=site.problem, **about)
+        elif site.mirrored_at and not site.is_mirror_fresh:
+            text = "The mirror is stale: what you see of it may be old."
+            yield Need(key=f"stale-{site.pk}", word="Mirror is late", text=text, since=site.mirrored_at, **about)
+
+
+def list_of_portal(failures: Iterable[dict[str, Any]]) -> Iterator[Need]:
+    """Yield which parts of the portal fail, as the page Health says."""
+    for row in failures:
+        yield Need(
+            key=f"part-{row['part']}-{row['word']}",
+            word="Portal",
+            text=row["text"] + SafeString(" ") + row["remedy"],
+            subject=row["part"],
+            address=reverse("admin:health"),
+            button="Health",
+            button_address=reverse("admin:health"),
+        )
+
+
+def list_frozen(freezes: Iterable[Freeze]) -> Iterator[Need]:
+    """Yield what is frozen now."""
+    for row in freezes:
+        if row.is_active:
+            until = f" Until {row.ends_at:%Y-%m-%d %H:%M} UTC." if row.ends_at else ""
+            address = reverse("admin:experiments_freeze_change", args=[row.pk])
+            text = f"{row.message}{until}"
+            yield Need(
+                key=f"frozen-{row.pk}", word="Frozen", text=text, subject=str(row), address=address, look="info",
+                since=row.starts_at,
+            )  # fmt: skip
+
+
+def get_start_of_news() -> datetime:
+    """Return since when a failure is news."""
+    return timezone.now() - RECENT
+
+
+def _get_address(experiment: Experiment) -> str:
+    return reverse("admin:experiments_experiment_change", args=[experiment.pk])
+
+
+def _get_action_address(action: Action) -> str:
+    return reverse("admin:experiments_action_change", args=[action.pk])
