@@ -92,10 +92,24 @@ def tell_given_up(step: Step) -> bool:
 
 def give_up(step: Step) -> bool:
     """Make sure that a command that has not started never will; False if it has started. Raises Unseen."""
+    require_spool(step)
     try:
         return hosts.act(step.host, "give_up", {"key": step.key})[0].get("given_up") is True
     except (Refused, Unanswered) as error:
         raise Unseen(str(error)) from error
+
+
+def require_spool(step: Step) -> None:
+    """Raise Unseen where another spool than that of a command would be asked: there none of ours has started."""
+    try:
+        spool = hosts.read_spool()
+    except Unanswered as error:
+        raise Unseen(str(error)) from error
+    if step.spool and spool and step.spool != spool:
+        raise Unseen(
+            f"It may have been started through a gateway of the portal {step.spool}, but this one is of {spool}. "
+            "Give all hosts of the portal one gateway, or gateways whose files name one “portal”."
+        )
 
 
 def end(step: Step) -> None:

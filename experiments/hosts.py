@@ -27,6 +27,7 @@ _RULES_AGE = timedelta(minutes=1)
 _MOST_NODE = 255
 _RUN = "run"
 _MOST_COMMANDS = 100
+_MOST_PORTAL = 36
 _MOST_PROGRAMS, _MOST_PROGRAM = 100, 50
 
 
@@ -115,6 +116,18 @@ def look_for(wanted: Sequence[Host], seconds: float) -> dict[int, Absence]:
     Raises NoGateway, and Unanswered when there is no answer within `seconds`.
     """
     return look_at(wanted, seconds)[1]
+
+
+def read_spool() -> str:
+    """Return which spool commands go to at each host: that of the portal that the gateway names. Raises Unanswered.
+
+    It is blank for a gateway of before, which does not say it.
+    """
+    try:
+        told = caller.list_hosts(settings.GATEWAY_DIRECTORY / "reading", SECONDS)
+        return take_text(told, "portal", most=_MOST_PORTAL) if "portal" in told else ""
+    except (NoGateway, ProtocolError) as error:
+        raise Unanswered(str(error)) from error
 
 
 def look_at(wanted: Sequence[Host], seconds: float) -> tuple[dict[int, str], dict[int, Absence]]:

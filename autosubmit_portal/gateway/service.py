@@ -295,7 +295,7 @@ class Gateway:
         hosts = {
             name: {"channel": self._kinds[name], **_describe(channel, now)} for name, channel in self._channels.items()
         }
-        return {"account": accounts.get_name(os.getuid()), "hosts": hosts}
+        return {"account": accounts.get_name(os.getuid()), "portal": self._portal, "hosts": hosts}
 
 
 def _describe_silence(channel: Channel, now: float) -> str:

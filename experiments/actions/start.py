@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from autosubmit_portal.gateway.caller import Unanswered
 from experiments import commands, hosts
 from experiments.actions import finish, places
 from experiments.actions.accounts import find_changed_account
@@ -82,6 +83,7 @@ def take_over(action: Action, step: Step | None) -> bool:
         raise commands.Unseen(str(silence)) from silence
     if step is None:
         return begin(fresh, problem)
+    commands.require_spool(step)
     obstacle = _find_obstacle_between(fresh) if step.number else _find_obstacle_at_first(fresh, problem)
     if obstacle is None:
         _ask_to_start(fresh, step)
@@ -111,8 +113,12 @@ def start_step(action: Action, step: int) -> None:
     """Start the command of one step, at most once whoever calls: the conditional update decides who does."""
     try:
         host, _ = places.choose(action, step)
+        spool = hosts.read_spool()
     except Conflict as refusal:
         finish.fail(action, f"The command could not be started: {refusal}")
+        return
+    except Unanswered as silence:  # whoever looks next tries again
+        note_silence(action, str(silence))
         return
     now = timezone.now()
     seen = {"step": action.step, "step_started_at": action.step_started_at, "cancel_requested_at": None}
@@ -122,7 +128,7 @@ def start_step(action: Action, step: int) -> None:
         if not Action.objects.filter(pk=action.pk, state=State.RUNNING, **seen).update(**new):
             return
         action.step, action.step_started_at, action.slot_until = step, now, new["slot_until"]
-        row = Step.objects.create(action=action, number=step, key=str(uuid.uuid4()), host=host)
+        row = Step.objects.create(action=action, number=step, key=str(uuid.uuid4()), host=host, spool=spool)
         details = {"step": step, "command": action.command[step]}
         record(action, "action.command_started", origin=make_origin_of_worker(action), details=details)
     _ask_to_start(action, row)

@@ -13,15 +13,18 @@ class Step(models.Model):
     """One command that a worker has decided to start: the row is made in the transaction of that decision.
 
     `key` is what the host knows it by; it is used once for all time, so that a database that was restored never meets
-    an old command. `output` is the newest of what it has printed, deflated, from when its action has ended on, empty
-    when removed. `output_bytes` is how much room it takes. `is_forgotten` says that its host keeps none of it.
-    `given_up_at` is when somebody called it lost: its host is told so before anything else, when it is back.
+    an old command. `spool` is the id of the portal by which hosts keep it apart; blank for one of before.
+
+    `output` is the newest of what it has printed, deflated, from when its action has ended on, empty when removed.
+    `output_bytes` is how much room it takes. `is_forgotten` says that its host keeps none of it. `given_up_at` is when
+    somebody called it lost: its host is told so before anything else, when it is back.
     """
 
     action = models.ForeignKey(Action, on_delete=models.CASCADE, related_name="steps", db_index=False)
     number = models.PositiveSmallIntegerField()
     key = models.CharField(max_length=64, unique=True)
     host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="+")
+    spool = models.CharField(max_length=36, blank=True)
     output = models.BinaryField(null=True)
     output_bytes = models.PositiveBigIntegerField(default=0)
     is_forgotten = models.BooleanField(default=False)

@@ -50,6 +50,10 @@ def test_a_gateway_that_nobody_finds_any_more_ends(tmp_path: Path, name: str) ->
             process.kill()
 
 
+def test_a_gateway_says_by_which_portal_commands_are_kept_apart(here: RunningGateway) -> None:
+    assert caller.list_hosts(here.reading, 10)["portal"] == PORTAL
+
+
 def test_a_command_is_started_and_followed_through_the_gateway(here: RunningGateway) -> None:
     assert here.start("-c", "echo hello; exit 88") == {"outcome": "started", "why": ""}
     assert here.wait_for_end()["exit_status"] == 88

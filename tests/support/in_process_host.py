@@ -59,7 +59,10 @@ class InProcessHosts:
         """Say of each host that it is connected, unless it is away."""
         with _uncounted():
             names = [*Host.objects.values_list("name", flat=True)]
-        return {"hosts": {name: self._describe(name) for name in names if name not in self.unlisted}}
+        return {
+            "portal": own_gateway.read_portal_id(),
+            "hosts": {name: self._describe(name) for name in names if name not in self.unlisted},
+        }
 
     def ask(
         self,

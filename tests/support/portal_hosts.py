@@ -56,7 +56,7 @@ class PortalHost(Portal):
     @property
     def make_commands(self) -> dict[str, list[str]]:
         commands = make_commands(self.address, self.port)
-        hosts_file = self.home / "gateway" / "hosts.json"
+        hosts_file = self.home / "ours" / "hosts.json"
         commands["gateway"] = [sys.executable, "-P", "-m", "autosubmit_portal.gateway", str(hosts_file)]
         return {name: self.namespaces.inside(*command) for name, command in commands.items()}
 
@@ -92,7 +92,7 @@ def portal_host(
     """Lend a host of a portal on which nothing runs yet."""
     home.mkdir()
     (home / "static").symlink_to(collected_static_files())
-    gateway = home / "gateway"
+    gateway = home / "ours"  # in the folder of the portal's own gateway the portal would write the files itself
     gateway.mkdir(mode=0o700)
     hosts = {site: {"channel": "command", "argv": [*argv]} for site, argv in shared.sites.items()}
     sockets = {socket: str(gateway / socket) for socket in ("reading", "acting")}

@@ -18,7 +18,7 @@ from django_q.models import OrmQ
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from autosubmit_portal.audit.models import AuditEntry
-from experiments import commands
+from experiments import commands, own_gateway
 from experiments.actions.execute import claim, execute
 from experiments.actions.follow import GRACE, LOST_AFTER, follow
 from experiments.actions.start import start_step
@@ -398,6 +398,25 @@ def test_what_may_not_run_any_more_fails_and_is_not_started_for_a_dead_worker(
         assert follow(action)
     action.refresh_from_db()
     assert (action.state, stand_in.started()) == (State.FAILED, [])
+
+
+def test_a_command_of_another_spool_is_unknown_and_neither_started_nor_lost(
+    experiment: Experiment, stand_in: StandIn
+) -> None:
+    action, _ = decided(experiment, "generate")
+    Step.objects.update(spool=str(uuid.uuid4()))
+    for time in (GRACE, LOST_AFTER):
+        let_pass(time)
+        assert not follow(action)
+        action.refresh_from_db()
+        assert "It may have been started through a gateway of the portal" in action.message
+    assert (action.state, stand_in.started()) == (State.RUNNING, [])
+
+
+def test_a_command_is_bound_to_the_spool_of_the_gateway(experiment: Experiment) -> None:
+    action = started(queued(experiment, "generate"))
+    assert find(action).spool == own_gateway.read_portal_id()
+    assert followed(action).state == State.SUCCEEDED
 
 
 def test_a_command_that_was_given_up_is_lost_and_not_asked_for_again(experiment: Experiment, stand_in: StandIn) -> None:
