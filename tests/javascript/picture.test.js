@@ -231,6 +231,7 @@ test("a refresh of the page brings the picture as it is now, and keeps the job t
     document.dispatchEvent(new window.Event("portal:refreshed"));
     await settle();
     assert.deepStrictEqual([asked.length, chosen()], [2, "11"]);
+    assert.match(told(), /^a1 · RUNNING/);
     press(canvas, "ArrowDown");
     assert.match(told(), /^b2/);
 });
@@ -250,6 +251,16 @@ test("a picture that a refresh brings is drawn too", async () => {
     await settle();
     assert.deepStrictEqual(asked, ["/grid/data/"]);
     assert.strictEqual(document.querySelector("canvas").dataset.jobs, "6");
+});
+
+test("the graph around a job begins at it, so near that names are read", async () => {
+    const names = Array.from({ length: 9 }, (_, n) => `a000_${n}_SIM`), none = Array(9).fill(null);
+    const { drawn } = await opened(grid({
+        cell: [300, 34], names, ids: [3, 1, 1, 1, 1, 1, 1, 1, 1], status: "WWWWFWWWW", x: names.map((_, n) => n), y: Array(9).fill(0),
+        width: [0.74], height: [0.7], rows: [], groups: [], columns: [], parents: [], submitted: none, queued: none, ran: none,
+    }), PAGE.replace("data-axis", `data-about="7" data-axis`));
+    const texts = drawn.filter(([name]) => name === "fillText").map(([, , text]) => text);
+    assert.ok(texts.includes("F a000_4_SIM"), texts);
 });
 
 test("on a timeline the time in the queue is paler, and what runs lasts until now", async () => {

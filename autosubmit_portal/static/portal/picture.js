@@ -7,12 +7,14 @@ const STATUSES = {
     H: "held", D: "delayed", S: "suspended", W: "waiting", X: "unknown",
 };
 const ON_PLATFORM = "UQR";
+const DRAWN = "WXKCDHPYUQRSF"; // in this order: what failed is seen where several jobs share a pixel
 const FARTHEST = 4; // times the size that a box has at first
 const PIXELS_OF_A_SECOND = 20; // at most
 const EDGES_AT_REST = 6000, EDGES_IN_MOTION = 800, LETTERS_IN_MOTION = 1500;
 const REST_AFTER = 150;
 const CLICK_PIXELS = 4;
 const LETTER = [10, 12], NAME_WIDTH = 90; // the least box with a letter, or with a name
+const NAMED_PIXELS = 260;
 const TICKS = [60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 604800, 2592000, 7776000, 31536000];
 const TICK_PIXELS = 110;
 const two = (number) => String(number).padStart(2, "0");
@@ -37,12 +39,34 @@ function decode(told, isTimed, now) {
             }
         }
     }
-    const order = Int32Array.from(jobs.ids.keys()).sort((a, b) => (told.status.charCodeAt(a) - told.status.charCodeAt(b))
-        || jobs.y[a] - jobs.y[b] || jobs.x[a] - jobs.x[b]);
+    const drawn = sortByStatus(jobs);
+    const tallest = jobs.height.reduce((most, height) => Math.max(most, height), 0);
     const edges = decodeEdges(told.parents);
     const end = (starts, lengths) => starts.reduce((most, start, i) => Math.max(most, start + lengths[i]), 0);
     const top = jobs.y.reduce((least, y) => Math.min(least, y), 0);
-    return { ...jobs, order, edges, right: end(jobs.x, jobs.width) || 1, top, bottom: end(jobs.y, jobs.height) || 1 };
+    return { ...jobs, drawn, tallest, edges, right: end(jobs.x, jobs.width) || 1, top, bottom: end(jobs.y, jobs.height) || 1 };
+}
+
+/** Returns for each status the places of its jobs, row by row, with their boxes in that order. */
+function sortByStatus({ status, x, y, width, height, count }) {
+    const found = Object.fromEntries([...DRAWN].map((letter) => [letter, []]));
+    for (let i = 0; i < count; i += 1) found[status[i]].push(i);
+    return [...DRAWN].filter((letter) => found[letter].length).map((letter) => {
+        const places = Int32Array.from(found[letter]).sort((a, b) => y[a] - y[b] || x[a] - x[b]);
+        const pick = (values) => Float64Array.from(places, (i) => values[i]);
+        return { letter, places, x: pick(x), y: pick(y), width: pick(width), height: pick(height) };
+    });
+}
+
+/** Returns the place of the first of sorted numbers that is not less than another. */
+function findFirst(numbers, least) {
+    let low = 0, high = numbers.length;
+    while (low < high) {
+        const middle = (low + high) >> 1;
+        if (numbers[middle] < least) low = middle + 1;
+        else high = middle;
+    }
+    return low;
 }
 
 function decodeEdges(parents) {
@@ -112,10 +136,13 @@ class Camera {
         this.y = Math.min(world.y + Math.max(0, world.height - view.height / this.sy), Math.max(world.y, this.y));
     }
 
+    /** Moves by so many pixels; returns whether there was somewhere to go. */
     move(dx, dy) {
+        const { x, y } = this;
         this.x -= dx / this.sx;
         this.y -= dy / this.sy;
         this.keepInside();
+        return this.x !== x || this.y !== y;
     }
 
     zoom(times, atX, atY) {
@@ -127,6 +154,14 @@ class Camera {
     }
 
     toWorld(x, y) { return [this.x + x / this.sx, this.y + y / this.sy]; }
+
+    /** Comes so near that a unit is this wide, with a place in the middle. */
+    approach(width, x, y) {
+        const { view } = this;
+        this.zoom(width / this.sx, 0, 0);
+        [this.x, this.y] = [x - view.width / 2 / this.sx, y - view.height / 2 / this.sy];
+        this.keepInside();
+    }
 
     /** Moves as little as needed to have a box in view. */
     reveal(left, top, right, bottom) {
@@ -229,6 +264,7 @@ class Painter {
     paint(jobs, camera, { focused, hovered, about, chosen, rectangle, isMoving }) {
         const { context, canvas } = this, k = this.scale;
         const [width, height] = [canvas.width, canvas.height];
+        if (this.covered?.length !== width + 1) this.covered = new Int32Array(width + 1);
         this.sx = camera.sx * k;
         this.sy = camera.sy * k;
         this.dx = this.left * k - camera.x * this.sx;
@@ -250,36 +286,43 @@ class Painter {
     }
 
     paintBoxes(jobs, isMoving) {
-        const { context, sx, sy, dx, dy, canvas } = this, k = this.scale;
-        const { order, status, x, y, width, height, waits } = jobs;
-        const [most, bottom] = [canvas.width, canvas.height], roomy = [];
-        let letter = "", left = 0, right = -1, top = -1, high = 0; // of what is about to be drawn
+        const roomy = [];
+        for (const group of jobs.drawn) this.paintStatus(jobs, group, roomy);
+        if (!isMoving || roomy.length / 5 <= LETTERS_IN_MOTION) this.paintSigns(jobs, roomy);
+    }
+
+    /** Draws the boxes of one status, which are sorted by rows; adds those with room for a sign. */
+    paintStatus(jobs, { letter, places, x, y, width, height }, roomy) {
+        const { context, sx, sy, dx, dy, canvas, isTimed } = this, k = this.scale;
+        const most = canvas.width, bottom = canvas.height, least = LETTER[0] * k, lowest = LETTER[1] * k;
+        const covered = this.covered.fill(-1); // by the x of a pixel: the row where it has been drawn last
+        let left = 0, right = -1, top = -1, high = 0; // of what is about to be drawn
         const flush = () => { if (right > left) context.fillRect(left, top, right - left, high); };
-        for (let n = 0; n < order.length; n += 1) {
-            const i = order[n];
-            const boxLeft = Math.round(x[i] * sx + dx), boxTop = Math.round(y[i] * sy + dy);
-            let boxRight = Math.round((x[i] + width[i]) * sx + dx), boxHeight = Math.round((y[i] + height[i]) * sy + dy) - boxTop;
-            if (boxLeft > most || boxTop > bottom || boxRight < 0 || boxTop + boxHeight < 0) continue;
+        context.fillStyle = this.colors[letter];
+        for (let n = findFirst(y, (-jobs.tallest - 1) - dy / sy); n < places.length; n += 1) {
+            const boxTop = Math.round(y[n] * sy + dy);
+            if (boxTop > bottom) break;
+            const boxLeft = Math.round(x[n] * sx + dx);
+            let boxRight = Math.round((x[n] + width[n]) * sx + dx), boxHeight = Math.round((y[n] + height[n]) * sy + dy) - boxTop;
+            if (boxLeft > most || boxRight < 0 || boxTop + boxHeight < 0) continue;
             boxHeight = boxHeight >= 4 ? boxHeight - k : Math.max(1, boxHeight);
             boxRight = boxRight - boxLeft >= 4 ? boxRight - k : Math.max(boxLeft + 1, boxRight);
-            if (status[i] !== letter) {
-                flush();
-                right = -1;
-                letter = status[i];
-                context.fillStyle = this.colors[letter];
+            if (boxHeight <= 2 && !isTimed && boxLeft >= 0) { // rows that share a pixel are drawn once
+                if (covered[boxLeft] === boxTop) continue;
+                covered[boxLeft] = boxTop;
             }
-            if (boxTop === top && boxHeight === high && boxLeft >= left && boxLeft <= right && !this.isTimed) {
+            if (boxTop === top && boxHeight === high && boxLeft >= left && boxLeft <= right && !isTimed) {
                 right = Math.max(right, boxRight); // neighbours without a gap are one
             } else {
                 flush();
                 [left, right, top, high] = [boxLeft, boxRight, boxTop, boxHeight];
             }
-            if (this.isTimed && waits[i] > 0) left = this.paintWait(left, Math.min(right, boxLeft + Math.round(waits[i] * sx)), top, high);
-            if (boxRight - boxLeft >= LETTER[0] * k && boxHeight >= LETTER[1] * k) roomy.push(i, boxLeft, boxTop, boxRight - boxLeft, boxHeight);
-            else if (letter === "F" && boxHeight >= 5) roomy.push(i, boxLeft, boxTop, boxRight - boxLeft, boxHeight);
+            const wait = isTimed ? jobs.waits[places[n]] : 0;
+            if (wait > 0) left = this.paintWait(left, Math.min(right, boxLeft + Math.round(wait * sx)), top, high);
+            const isRoomy = boxRight - boxLeft >= least && boxHeight >= lowest;
+            if (isRoomy || (letter === "F" && boxHeight >= 5)) roomy.push(places[n], boxLeft, boxTop, boxRight - boxLeft, boxHeight);
         }
         flush();
-        if (!isMoving || roomy.length / 5 <= LETTERS_IN_MOTION) this.paintSigns(jobs, roomy);
     }
 
     /** Draws the time in the queue paler and lower; returns where the box goes on. */
@@ -447,7 +490,7 @@ class Painter {
             const top = start * sy + dy, bottom = top + length * sy;
             if (bottom < 0 || top > canvas.height) continue;
             const inView = Math.max(top, this.head * k);
-            const at = isMiddle ? (top + bottom) / 2 : Math.min(inView + 10 * k, Math.max(bottom - 6 * k, top));
+            const at = isMiddle ? (top + bottom) / 2 : Math.min(inView + 10 * k, Math.max(bottom - 6 * k, inView + 7 * k));
             if (at - least / 2 < free) continue;
             context.fillText(label, (left + 4) * k, at);
             free = at + least / 2;
@@ -506,15 +549,23 @@ class Picture {
 
     /** Shows new jobs; who looked at one goes on looking at it. */
     take(jobs) {
-        const focused = this.focused === null ? null : this.jobs.ids[this.focused];
+        const isFirst = this.jobs === null, focused = this.focused === null ? null : this.jobs.ids[this.focused];
         this.jobs = jobs;
         this.focused = focused === null ? null : this.find(focused);
         this.about = this.find(Number(this.box.dataset.about));
         this.hovered = null;
+        this.tell();
         this.resize();
+        if (isFirst && this.about !== null) this.showName(this.about);
         this.paint();
         this.canvas.dataset.jobs = jobs.count;
         performance.mark?.("portal:picture");
+    }
+
+    /** Begins at a job, so near that names are read; where all are read already, the picture stays whole. */
+    showName(i) {
+        const { x, y, width, height, cell } = this.jobs, near = Math.min(cell[0], NAMED_PIXELS);
+        if (near > this.camera.sx) this.camera.approach(near, x[i] + width[i] / 2, y[i] + height[i] / 2);
     }
 
     find(id) {
@@ -586,9 +637,15 @@ class Picture {
         const { x, y, width, height } = this.jobs;
         this.focused = i;
         this.camera.reveal(x[i], y[i], x[i] + width[i], y[i] + height[i]);
-        const isChosen = this.choice.ids.has(this.jobs.ids[i]);
-        this.told.textContent = describe(this.jobs, i) + (isChosen ? " · chosen" : "");
+        this.tell();
         this.plan();
+    }
+
+    /** Says what the job is that the keys have come to; nothing where it is gone. */
+    tell() {
+        const i = this.focused;
+        const isChosen = i !== null && this.choice.ids.has(this.jobs.ids[i]);
+        this.told.textContent = i === null ? "" : describe(this.jobs, i) + (isChosen ? " · chosen" : "");
     }
 
     /** Returns the nearest job in a direction; the one in view first when none is told yet. */
@@ -665,8 +722,7 @@ class Picture {
                 this.rectangle = [pointer.fromX, pointer.fromY, x, y];
                 this.plan();
             } else {
-                this.camera.move(x - pointer.x, y - pointer.y);
-                this.moved();
+                if (this.camera.move(x - pointer.x, y - pointer.y)) this.moved();
             }
         }
         [pointer.x, pointer.y] = [x, y];

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from tests.tools.bench import actions, changes, changing, crowd, hosts, lists, page, peer, procedures, sites
+from tests.tools.bench import actions, changes, changing, crowd, hosts, lists, page, peer, pictures, procedures, sites
 from tests.tools.bench.page import Section
 from tests.tools.bench.service import Extent, measure
 from tests.tools.bench.stores import NoTools, Plan
@@ -24,6 +24,7 @@ ALONE: Mapping[str, Callable[[Path, Path], Section]] = {
     "hosts": hosts.run,
     "lists": lists.run,
     "load": crowd.run,
+    "pictures": pictures.run,
     "procedures": procedures.run,
     "sites": sites.run,
 }

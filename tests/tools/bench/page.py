@@ -17,7 +17,7 @@ HEAD = """# Performance
 so.
 """
 TITLES = (
-    *("Reads", "Changes", "Lists", "Load", "The mirror", "The mirror while many lists change"),
+    *("Reads", "Changes", "Lists", "Pictures", "Load", "The mirror", "The mirror while many lists change"),
     "Sites and agents",
     *("From request to command", "Several hosts", "Procedures", "The machine"),
 )

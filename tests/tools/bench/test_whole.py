@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeExperiment
-from tests.tools.bench import actions, changes, changing, crowd, hostile, lists, page, sites
+from tests.tools.bench import actions, changes, changing, crowd, hostile, lists, page, pictures, sites
 from tests.tools.bench.service import Extent, measure
 from tests.tools.bench.stores import Store
 
@@ -45,6 +45,11 @@ def test_the_load_of_a_crowd_is_measured(autosubmit: Path, tmp_path: Path, monke
 def test_lists_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) -> None:
     section = lists.run(tmp_path, autosubmit, experiments=2, jobs=5)
     assert "| seconds (target: ≤ 0.15) | SQLite | PostgreSQL |" in section.text
+
+
+def test_pictures_are_measured(autosubmit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MOVE_SECONDS", 0.2)
+    assert "200 jobs: first picture, s" in pictures.run(tmp_path, autosubmit, sizes=(200,)).text
 
 
 def test_what_is_promised_of_sites_is_measured(
