@@ -334,6 +334,22 @@ class SiteAccount(models.Model):
         return f"{self.user} is {self.unix_name} at {self.site}"
 
 
+class Visit(models.Model):
+    """When somebody looked at the first page last; their visit before that one was over at `before_at`, if any was."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="visit"
+    )
+    seen_at = models.DateTimeField()
+    before_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.seen_at:%Y-%m-%d %H:%M} UTC"
+
+
 class SitePolicy(models.Model):
     """What a site grants to the owner of an experiment: the account whose Unix user owns it. No row grants nothing."""
 

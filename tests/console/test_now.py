@@ -9,9 +9,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from autosubmit_portal.access.models import SiteAccount
+from autosubmit_portal.access.models import SiteAccount, Visit
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import get_uid
+from autosubmit_portal.access.visits import find_last_visit, note_visit
 from autosubmit_portal.console.parts.day_strip import make_strip
 from autosubmit_portal.console.parts.needs import Need
 from experiments.models import Action, Experiment, Site, State
@@ -109,6 +110,33 @@ def test_new_failures_need_somebody_and_the_button_opens_the_job(as_viewer: Clie
 def test_failures_of_last_week_are_no_news(as_viewer: Client, experiment: Experiment) -> None:
     Experiment.objects.update(failed_at=timezone.now() - 7 * 24 * HOUR)
     assert needs(as_viewer) == []
+
+
+def test_failures_since_the_last_visit_are_news_and_those_before_are_not(
+    as_viewer: Client, viewer: User, experiment: Experiment
+) -> None:
+    now = timezone.now()
+    Visit.objects.create(user=viewer, seen_at=now - 9 * HOUR)
+    Experiment.objects.update(failed_at=now - 8 * HOUR)
+    assert [need.word for need in needs(as_viewer)] == ["Failed"]
+    Experiment.objects.update(failed_at=now - 10 * HOUR)
+    assert needs(as_viewer) == []
+
+
+def test_a_visit_goes_on_while_somebody_looks_now_and_then(viewer: User) -> None:
+    before, now = timezone.now() - 9 * HOUR, timezone.now()
+    assert note_visit(viewer) is None
+    Visit.objects.update(before_at=before, seen_at=now - 20 * MINUTE)
+    assert note_visit(viewer) == before == find_last_visit(viewer)
+    visit = Visit.objects.get()
+    assert visit.seen_at >= now
+
+
+def test_another_visit_begins_after_half_an_hour(viewer: User) -> None:
+    note_visit(viewer)
+    seen_at = timezone.now() - 31 * MINUTE
+    Visit.objects.update(seen_at=seen_at)
+    assert note_visit(viewer) == seen_at == find_last_visit(viewer)
 
 
 @pytest.mark.parametrize(("role", "found"), [(Role.OPERATOR, ["Waits for you"]), (Role.VIEWER, [])])

@@ -1,7 +1,7 @@
 """Now: what needs you, what runs, how the last day went, and what people did lately."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.whose import make_own_condition, make_team_condition
+from autosubmit_portal.access.visits import find_last_visit, note_visit
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.health import list_failing, list_failures
 from autosubmit_portal.console.parts import needs
@@ -39,7 +40,8 @@ def now_page(request: HttpRequest) -> HttpResponse:
     stamps.begin_part(request, list_live_rows(request.user), make_clock_check(request.user))
     chosen = request.GET.get("whose", "")
     whose = chosen if chosen in WHOSE else "all"
-    shown = get_now_context(request.user, whose)
+    before = find_last_visit(request.user) if request.headers.get(stamps.HEADER) else note_visit(request.user)
+    shown = get_now_context(request.user, whose, before or needs.get_start_of_news())
     title = f"({len(shown['needs'])}) {console.index_title}" if shown["needs"] else console.index_title
     return TemplateResponse(
         request, "admin/portal/now.html", {**console.each_context(request), **shown, "title": title}
@@ -60,22 +62,22 @@ def choose_experiments(user: Any, whose: str) -> QuerySet[Any]:
     return visible
 
 
-def list_needs(user: Any, experiments: QuerySet[Any], actions: ActionQuerySet, shown: dict[str, Any]) -> list[Any]:
+def list_needs(user: Any, experiments: QuerySet[Any], shown: dict[str, Any], news_since: datetime) -> list[Any]:
     """Return what needs the user, what is urgent first."""
     mine = [action for action in shown["failed_actions"] if action.actor_id == user.pk]
     return [
         *needs.list_of_portal(shown["failures"]),
         *needs.list_of_sites(shown["sites"]),
         *needs.list_alarming(user, experiments),
-        *needs.list_failed(experiments, needs.get_start_of_news()),
+        *needs.list_failed(experiments, news_since),
         *needs.list_approvals(user, shown["unapproved_actions"]),
         *needs.list_stuck(shown["waiting_actions"], mine),
         *needs.list_frozen(shown["freezes"]),
     ]
 
 
-def get_now_context(user: Any, whose: str = "all") -> dict[str, Any]:
-    """Return everything that the page shows to `user`."""
+def get_now_context(user: Any, whose: str, news_since: datetime) -> dict[str, Any]:
+    """Return everything that the page shows to `user`, to whom failures since then are news."""
     experiments = choose_experiments(user, whose)
     actions = Action.objects.visible_to(user).defer_long_fields().select_related("site", "experiment")
     if whose != "all":
@@ -84,7 +86,8 @@ def get_now_context(user: Any, whose: str = "all") -> dict[str, Any]:
     return {
         **shown,
         "planned_freezes": [frozen for frozen in shown["freezes"] if not frozen.is_active],
-        "needs": list_needs(user, experiments, actions, shown),
+        "needs": list_needs(user, experiments, shown, news_since),
+        "news_since": news_since,
         "whose": whose,
         "whose_choices": WHOSE.items(),
         "strip": make_strip(actions, experiments),

@@ -190,7 +190,7 @@ def list_frozen(freezes: Iterable[Freeze]) -> Iterator[Need]:
 
 
 def get_start_of_news() -> datetime:
-    """Return since when a failure is news."""
+    """Return since when a failure is news for whoever was never here."""
     return timezone.now() - RECENT
 
 
