@@ -117,7 +117,7 @@ def read_parts(user: Any, experiments: QuerySet[Any], actions: ActionQuerySet) -
 
 
 def list_live_rows(user: Any) -> stamps.PartRows:
-    """Return the rows that the dashboard shows.
+    """Return the rows that the page shows.
 
     The sums over all experiments need none: an experiment that the mirror writes is among those that changed last.
     """
