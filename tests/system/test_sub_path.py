@@ -31,10 +31,10 @@ BEGINNINGS = (
     *("experiments/action/1/output/0/", f"experiments/experiment/1/log/{web.LOG}/", "jobs/job/2/log/a000_SIM.1.out/"),
     "jobs/job/request/set_status/?experiment=1",
 )
-# Forms are sent to them, an identity provider leads to them, or there are no such rows.
+# Forms are sent to them, scripts fetch them, an identity provider leads to them, or there are no such rows.
 NOT_WALKED = (
     *("/approve", "/call-lost", "/cancel", "/reject", "/end", "/call-empty", "<int:object_id>/program"),
-    *("logout", "autocomplete"),
+    *("logout", "autocomplete", "grid/data", "graph/data", "timeline/data", "request/<str:name>/form"),
     *(f"access/{name}/<path:object_id>/{page}" for name in ("siteaccount", "sitepolicy", "siterole") for page in PAGES),
     *("failedsignin/<path:object_id>/delete", "site/<path:object_id>/delete", "site/<path:object_id>/history"),
     *("r/<path:content_type_id>/<path:object_id>", "^(?P<app_label>auth|experiments|access|audit|jobs)/$"),
