@@ -159,6 +159,7 @@ def test_a_site_without_people_gives_everybody_the_usual_profile(channel: Channe
 
 
 def test_people_need_profiles_that_are_there(channel: Channel, tmp_path: Path) -> None:
+    assert channel.look(wait_seconds=0)["state"] == "not started"  # it has read its file
     write_site_file(tmp_path, people={"ana": "lumi"})
     assert "'lumi', which is not among “profiles”" in channel.start("-c", "true", person="ana").reason
 
