@@ -19,7 +19,9 @@ pytestmark = pytest.mark.system
 
 PATH = "/portal/x/"
 PAGES = ("change", "delete", "history")
-LINKS = "() => [...document.querySelectorAll('a[href]')].map((link) => link.href)"
+# A link in a drawing has an object as `href`.
+LINKS = """() => [...document.querySelectorAll('a[href]')].map(
+    (link) => new URL(link.getAttribute('href'), document.baseURI).href)"""
 # A field of a form may be called `action`.
 FORMS = """() => [...document.querySelectorAll('form')].map(
     (form) => new URL(form.getAttribute('action') ?? '', location).href)"""
