@@ -132,6 +132,17 @@ def test_a_child_that_hangs_is_left_and_another_one_answers_after_a_pause(driver
     assert driver.ask() == "told"
 
 
+def test_after_a_child_that_was_killed_there_is_a_pause(driver: Driver) -> None:
+    assert driver.ask() == "told"
+    os.kill(driver.find_child(), signal.SIGSTOP)
+    number = driver.begin()
+    driver.turn()
+    os.kill(driver.find_child(), signal.SIGKILL)
+    assert driver.wait_for(number) == "broken"
+    driver.later -= LONGEST_PAUSE_SECONDS  # no time has passed, however busy the machine is
+    assert driver.ask() == "busy"
+
+
 def test_the_pause_grows_while_children_hang_and_begins_anew_after_an_answer(driver: Driver) -> None:
     pauses = []
     for _ in range(8):

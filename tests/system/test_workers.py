@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from autosubmit_portal.management.demo import Autosubmit
+from experiments.actions.execute import SHORT_COMMAND_SECONDS
 from tests.conftest import MakeExperiment
 from tests.support.redis_server import RedisServer
 from tests.support.services import Portal, processes_with
-from tests.support.waiting import PATIENCE, wait_for
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.system
 
@@ -135,7 +136,7 @@ def test_a_worker_ends_soon_though_a_command_does_not_and_the_next_one_sees_its_
     wait_for(lambda: has_started(operated, action))
     worker = operated.processes.pop("worker")
     worker.terminate()
-    assert worker.wait(PATIENCE) == 0
+    assert worker.wait(SHORT_COMMAND_SECONDS / 2) == 0  # it would look at the command for twice as long
     assert commands_in(operated, action)
     operated.start("worker")
     slow(operated).unlink()
