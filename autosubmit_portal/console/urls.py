@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from autosubmit_portal.console.pages import health, now, sign_in
+from autosubmit_portal.console.pages import activity, health, now, sign_in
 from autosubmit_portal.console.site import console
 
 app_name = "admin"
@@ -12,6 +12,7 @@ urlpatterns = [
     path("login/", sign_in.sign_in_page, name="login"),
     path("password_change/", console.admin_view(sign_in.password_page, cacheable=True), name="password_change"),
     path("health/", console.admin_view(health.health_page), name="health"),
+    path("activity/", console.admin_view(activity.activity_page), name="activity"),
     path("login/<slug:key>/", sign_in.begin_single_sign_on, name="single_sign_on"),
     path("login/<slug:key>/callback/", sign_in.finish_single_sign_on, name="single_sign_on_callback"),
     *console.get_urls(),
