@@ -18,6 +18,7 @@ from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.console.pages import activity as page
+from experiments.activity import NEWEST, Position
 from experiments.models import Action, Experiment, State
 from tests.console.pages import page_of, text_of
 from tests.support import factories
@@ -30,7 +31,7 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 def stop(experiment: Experiment, **values: Any) -> Action:
     """An action of ana that has stopped the run, with its entries."""
     now = timezone.now()
-    defaults = {"kind": "stop", "actor_name": "ana", "state": State.SUCCEEDED, "reason": "disk full"}
+    defaults: dict[str, Any] = {"kind": "stop", "actor_name": "ana", "state": State.SUCCEEDED, "reason": "disk full"}
     defaults |= {"started_at": now - 3 * MINUTE - timedelta(seconds=12), "ended_at": now}
     action = factories.create_action(experiment, **defaults | values)
     for event in ("action.requested", "action.running", "action.succeeded"):
@@ -39,8 +40,10 @@ def stop(experiment: Experiment, **values: Any) -> Action:
 
 
 def record(event: str, experiment: Experiment | None, origin: Origin = ANA, **values: Any) -> AuditEntry:
-    about = {"subject": str(experiment), "expid": experiment.expid, "site": experiment.site.slug} if experiment else {}
-    return trail.record(event, origin=origin, **about | values)  # type: ignore[typeddict-item]
+    about: dict[str, Any] = (
+        {"subject": str(experiment), "expid": experiment.expid, "site": experiment.site.slug} if experiment else {}
+    )
+    return trail.record(event, origin=origin, **about | values)
 
 
 def lines(client: Client, address: str = "", **query: Any) -> list[str]:
@@ -185,7 +188,8 @@ def test_older_acts_are_on_the_next_pages_each_once(
     for number in range(3):
         stop(experiment, reason=f"reason {number}")
         record("experiment.run_started_outside", experiment, MIRROR, message=f"run {number}")
-    seen, before = [], ""
+    seen: list[str] = []
+    before: Position | None = NEWEST
     while before is not None:
         found = as_manager.get(reverse("admin:activity"), {"expid": "a000", "before": str(before)})
         seen += [line.reason or line.message for line in found.context["lines"]]
