@@ -16,10 +16,11 @@ from tests.tools.cases.servers import sshd
 
 _RUNS = ("run1", "run2")
 _OTHER = "login"
-_RULES = """
+_ELSEWHERE = "expid,create,recovery,delete,inspect,monitor,configure,setstatus,refresh,updatedescrip,archive,unarchive"
+_RULES = f"""
 [hosts]
 authorized = [run run1,run2] [stats,describe,check,report all]
-forbidden = [expid,create,recovery,delete,inspect,monitor,configure,setstatus,refresh,updatedescrip,archive,unarchive run1,run2]
+forbidden = [{_ELSEWHERE} run1,run2]
 """
 _TEAMS = '{"managers": {"role": "manager"}}'
 _ACCOUNT = """
