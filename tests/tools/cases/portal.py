@@ -143,7 +143,9 @@ class CasePortal:
             assert sent.is_redirect, _read_text(sent)
             back = session.get(agree(sent.headers["Location"]), timeout=60)
             assert back.ok, _read_text(back)
-            headers = {"X-CSRFToken": str(session.cookies["csrftoken"]), "Referer": self.url}
+            # Below a path its name has an ending.
+            (token,) = (str(cookie.value) for cookie in session.cookies if cookie.name.startswith("csrftoken"))
+            headers = {"X-CSRFToken": token, "Referer": self.url}
             made = session.post(f"{self.url}/v4/tokens", json={"name": "case"}, headers=headers, timeout=60)
             assert made.status_code == 201, made.text
             return Http(self.url, made.json()["token"])
