@@ -142,9 +142,10 @@ def _find_stops() -> QuerySet[Any]:
 
 def _annotate_ends(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Add when the runs of each ended last, by itself and by a stop."""
-    return rows.defer("fingerprint", "description").annotate(
+    found: QuerySet[Any] = rows.defer("fingerprint", "description").annotate(
         finished_at=Max("runs__finished_at"), stopped_at=Subquery(_find_stops()[:1])
     )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

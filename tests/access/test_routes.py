@@ -53,6 +53,14 @@ GET   {API}/runs/<int:run_id>/config              401 403 404 503
 GET   {API}/runs/<int:run_id>/user-metrics        401 403 404 503
 GET   {API}/user-metrics-runs                     401 403 404 503
 GET   {API}/filesystem-config                     401 403 404 409
+GET   {API}/notes                                 401 403 404 200
+POST  {API}/notes                                 401 403 404 403
+GET   {API}/notes/<int:note_id>                   401 403 404 200
+DELETE {API}/notes/<int:note_id>                  401 403 404 403
+GET   {API}/jobs/<job:job>/notes                  401 403 404 200
+POST  {API}/jobs/<job:job>/notes                  401 403 404 403
+GET   {API}/jobs/<job:job>/notes/<int:note_id>    401 403 404 200
+DELETE {API}/jobs/<job:job>/notes/<int:note_id>   401 403 404 403
 GET   {API}/wrappers                              401 403 404 200
 GET   {API}/eta                                   401 403 404 400
 GET   {API}/jobs                                  401 403 404 200
@@ -255,6 +263,7 @@ def people(db: None) -> dict[str, Client]:
     factories.create_run(experiment, run_id=1)
     factories.create_action(experiment, state=State.SUCCEEDED)
     factories.create_freeze(site)
+    factories.create_note(experiment, job_name="a000_POST")
     factories.create_delegation(factories.create_user(), factories.create_user())
     elsewhere = factories.create_experiment(expid="b000")
     made = {name: factories.create_user(username=name) for name in PEOPLE[1:]}
@@ -274,6 +283,8 @@ def people(db: None) -> dict[str, Client]:
 BODIES = {
     "POST v4/experiments": {"description": "x"},
     f"POST {API}/program": {"program": ""},
+    f"POST {API}/notes": {"text": "x"},
+    f"POST {API}/jobs/<job:job>/notes": {"text": "x"},
     "POST v4/actions": {"kind": "run", "targets": [{"expid": "a000"}]},
     "POST v4/tokens": {"name": "child"},
     "POST v4/delegations": {"grantee": "bare", "role": "viewer", "reason": "x", "ends_at": TOMORROW},
