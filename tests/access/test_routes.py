@@ -102,6 +102,7 @@ GET   v4/sites/<name:slug>                        401 403 404 200
 POST  v4/sites/<name:slug>/call-empty             401 403 404 400
 
 GET   health                                      302 302 403 403
+GET   shift                                       302 302 200 200
 GET   activity                                    302 302 200 200
 GET   search                                      302 302 200 200
 GET   search/offers                               302 302 200 200
@@ -124,6 +125,8 @@ GET   experiments/experiment/<path:object_id>/change               302 302 404 2
 POST  experiments/experiment/<path:object_id>/change               302 302 404 403
 GET   experiments/experiment/<int:object_id>/configuration         302 302 404 200
 GET   experiments/experiment/<int:object_id>/activity              302 302 404 200
+POST  experiments/experiment/<int:object_id>/notes                 302 302 404 302
+POST  experiments/experiment/<int:object_id>/notes_remove/<int:note_id> 302 302 404 302
 GET   experiments/experiment/<int:object_id>/grid                  302 302 404 200
 GET   experiments/experiment/<int:object_id>/grid/data             302 302 404 200
 GET   experiments/experiment/<int:object_id>/graph                 302 302 404 200
