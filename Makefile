@@ -41,6 +41,9 @@ CHECK := PORTAL_HOME=$(VENV)/check PORTAL_SECRET_KEY=$(KEY) \
 # The slow tests mostly wait for processes: five at a time keep two cores busy. A file stays together, for its tests share
 # a portal.
 SIDE_BY_SIDE := -n 5 --dist loadfile
+# With five portals, browsers and sshds on two cores a test may meet a pause that it does not expect. It may try again,
+# but no more than three tests in a run; what it saw at first is printed, for it is a fault of the test to be mended.
+SECOND_TRY := --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks
 # The fast ones compute, in `make test` whenever the slow ones wait. Each process has one half, so that what a file makes
 # once is made once.
 TWO_HALVES := -n 2 --dist worksteal
@@ -111,7 +114,7 @@ test: packages-for-test ## all checks and the whole test suite
 
 test-slow: install-tests autosubmit
 	@echo "Slow tests …"
-	@$(ON_SQLITE) AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -m "not fast" $(SIDE_BY_SIDE)
+	@$(ON_SQLITE) AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -m "not fast" $(SIDE_BY_SIDE) $(SECOND_TRY)
 
 test-twice: install-tests
 	@echo "Beside them: fast tests, and those again on PostgreSQL whose statements are its own …"

@@ -1,7 +1,7 @@
 """No list reads or sorts all of a large table: what their statements do, on tables that are filled enough."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -20,7 +20,8 @@ from autosubmit_portal.access.models import ApiToken, Delegation, Team
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit import events
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.console.parts import base
+from autosubmit_portal.console.parts import base, finder
+from autosubmit_portal.console.parts.finder import Hits
 from autosubmit_portal.distinct import list_distinct
 from experiments.models import Action, Experiment, Freeze, Run, Site
 from jobs.models import Job
@@ -61,6 +62,20 @@ CONSOLE = (
     "/experiments/action/?experiment={pk}",
     "/experiments/action/?actor_name=rare",
     "/experiments/action/?requested_at__gte={today}&requested_at__lt={tomorrow}",
+    "/activity/",
+    "/activity/?person=rare",
+    "/activity/?person=operator",
+    "/activity/?expid={expid}",
+    "/activity/?kind=set_status",
+    "/activity/?kind=outside",
+    "/activity/?kind=other",
+    "/activity/?outcome=failed",
+    "/activity/?outcome=refused",
+    "/activity/?period=last_24_hours",
+    "/activity/?until=2000-01-01",
+    "/activity/?q=stop {expid}",
+    "/activity/?before=50-50",
+    "/experiments/experiment/{pk}/activity/",
     "/audit/auditentry/",
     "/audit/auditentry/?period=last_hour",
     "/audit/auditentry/?event=refused",
@@ -83,6 +98,7 @@ CONSOLE = (
     "/experiments/freeze/",
     "/experiments/freeze/?site__id__exact={site}",
     "/experiments/site/",
+    "/search/?q=z0001",
     "/access/delegation/",
     "/access/apitoken/",
     "/access/team/",
@@ -151,6 +167,15 @@ def test_a_list_of_the_console_neither_reads_nor_sorts_everything(words: dict[st
     client = Client()
     client.force_login(User.objects.create_superuser("boss"))
     assert {address: found for address in CONSOLE if (found := faults(client, address.format(**words)))} == {}
+
+
+@pytest.mark.parametrize(("find", "text"), [(finder.find_jobs, "_02345"), (finder.find_people, "person-7")])
+def test_a_search_reads_only_what_it_finds(find: Callable[[User, str], Hits], text: str, words: dict[str, Any]) -> None:
+    user = User.objects.create_superuser("boss")
+    with CaptureQueriesContext(connection) as captured:
+        assert find(user, text).hits
+    asked = [query["sql"] for query in captured.captured_queries if not query["sql"].startswith(OTHERS)]
+    assert [found for sql in asked if (found := fault(sql))] == []
 
 
 def test_a_list_of_the_api_neither_reads_nor_sorts_everything(words: dict[str, Any], manager: User) -> None:
@@ -327,5 +352,5 @@ def _entry(experiment: Experiment, n: int) -> AuditEntry:
         kind=_seldom(n, "set_status", "stop"),
         site=_seldom(n, "rare", "common"),
         expid=experiment.expid,
-        action_id=n,
+        action_id=n if n % 3 else None,
     )

@@ -68,6 +68,8 @@ OTHER_FORMS = (
     "/v4/audit?format=csv",
     "/experiments/experiment/?q=a",
     "/jobs/job/?q=a000",
+    "/search/?q=made",
+    "/search/?q=a000_",
 )
 LISTS = ("/", "/experiments/experiment/", "/jobs/job/", "/v4/experiments", "/v4/actions", "/v4/audit")
 

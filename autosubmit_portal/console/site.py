@@ -4,26 +4,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.contrib.admin import AdminSite
-from django.contrib.auth.models import Group, User
-from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.urls import Resolver404, resolve, reverse
-from django.utils.text import capfirst
+from django.urls import Resolver404, resolve
 
-from autosubmit_portal.access.models import Team
-from autosubmit_portal.access.rights import policy, teams
-from autosubmit_portal.access.roles import LIFT_LOCKOUTS
-from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.console import stamps
-from experiments.models import Action, Experiment, Freeze, Run, Site
-from jobs.models import Job
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.console import navigation, stamps
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
-
-# The lists that the navigation leads to. Other pages lead to the others.
-NAVIGATION: tuple[type[Model], ...] = (Experiment, Job, Run, Action, Site, Freeze, AuditEntry)
-# A menu of their own: nobody needs them on a night shift.
-PEOPLE: tuple[type[Model], ...] = (Team, User, Group)
 
 
 class Console(AdminSite):
@@ -49,15 +36,11 @@ class Console(AdminSite):
         return super().get_app_list(request, app_label) if app_label else []
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Add the entries of the navigation that the user may see."""
-        shown, current = list_shown(request.user), find_current(request)
-        return {
-            **super().each_context(request),
-            "navigation": [make_link(model, current) for model in NAVIGATION if model in shown],
-            "people": [make_link(model, current) for model in PEOPLE if model in shown],
-            "may_lift_lockouts": request.user.has_perm(f"axes.{LIFT_LOCKOUTS}"),
-            "may_see_health": policy.may_view_all(request.user, Site),
-        }
+        """Add the entries of the navigation that the user may see, each with whether the page belongs to it."""
+        name = (request.resolver_match and request.resolver_match.url_name) or ""
+        current = navigation.find_current(name)
+        seen = navigation.filter_seen(request.user, navigation.TOP)
+        return {**super().each_context(request), "navigation": [(page, page is current) for page in seen]}
 
     def catch_all_view(self, request: HttpRequest, url: str) -> HttpResponse:
         """Send an address that lacks its final slash to the right one; everything else is not found."""
@@ -69,36 +52,6 @@ class Console(AdminSite):
             if match.func.__name__ != "catch_all_view":
                 return HttpResponseRedirect(request.get_full_path(force_append_slash=True))
         raise Http404
-
-
-def list_shown(actor: policy.Actor) -> set[type[Model]]:
-    """Return the models whose lists the actor may see: those whose admins would say so, asked for together."""
-    models = NAVIGATION + PEOPLE
-    shown = policy.list_browsable(actor, models)
-    # Whoever may see sites may see when they are frozen.
-    otherwise = {Freeze: Site in shown, Team: teams.may_see_some(actor)}
-    return {model for model in models if otherwise.get(model, model in shown)}
-
-
-def find_current(request: HttpRequest) -> str:
-    """Return the part of the console that a page belongs to, such as `experiments_experiment`; blank for none.
-
-    What is asked of a site is to create an experiment.
-    """
-    name = (request.resolver_match and request.resolver_match.url_name) or ""
-    return get_part(Experiment) if name == "experiments_site_request" else "_".join(name.split("_")[:2])
-
-
-def get_part(model: type[Model]) -> str:
-    """Return what the names of the addresses of a model begin with."""
-    return f"{model._meta.app_label}_{model._meta.model_name}"
-
-
-def make_link(model: type[Model], current: str) -> dict[str, Any]:
-    """Return name and address of the list of a model, and whether the page is of that `current` part."""
-    part = get_part(model)
-    address = reverse(f"admin:{part}_changelist")
-    return {"name": capfirst(str(model._meta.verbose_name_plural)), "admin_url": address, "is_current": part == current}
 
 
 console = Console(name="admin")

@@ -94,6 +94,9 @@ GET   v4/sites/<name:slug>                        401 403 404 200
 POST  v4/sites/<name:slug>/call-empty             401 403 404 400
 
 GET   health                                      302 302 403 403
+GET   search                                      302 302 200 200
+GET   search/offers                               302 302 200 200
+GET   admin                                       302 302 200 200
 GET   .                                           302 302 200 200
 GET   login                                       200 200 302 302
 GET   login/<slug:key>                            302 302 302 302

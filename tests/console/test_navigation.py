@@ -8,14 +8,15 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from autosubmit_portal.access.models import ApiToken, Delegation, FailedSignIn, SiteAccount, SitePolicy, SiteRole
+from autosubmit_portal.access.models import FailedSignIn, SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.console.site import NAVIGATION, PEOPLE, console
+from autosubmit_portal.console import navigation
+from autosubmit_portal.console.site import console
 from experiments.models import Site
 from tests.console.pages import list_of, text_of
 from tests.support import factories
 
-REACHED_FROM_OTHER_PAGES = {SiteRole, SiteAccount, SitePolicy, ApiToken, Delegation, FailedSignIn}
+REACHED_FROM_OTHER_PAGES = {SiteRole, SiteAccount, SitePolicy, FailedSignIn}
 
 
 def holder_of(codename: str) -> User:
@@ -49,25 +50,37 @@ def manager_of_a_site(site: Site) -> User:
         manager_of_a_site,
     ],
 )
-def test_the_navigation_leads_to_the_lists_that_somebody_may_see(
+def test_the_navigation_and_the_page_admin_lead_to_the_lists_that_somebody_may_see(
     make: Callable[[Site], User], site: Site, rf: RequestFactory
 ) -> None:
     request = rf.get("/")
     request.user = User.objects.get(pk=make(site).pk)
-    context = console.each_context(request)
-    offered = [link["admin_url"] for menu in ("navigation", "people") for link in context[menu]]
-    admins = [console.get_model_admin(model) for model in NAVIGATION + PEOPLE]
-    allowed = [admin.opts for admin in admins if admin.has_view_or_change_permission(request)]
-    assert offered == [reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist") for opts in allowed]
+    seen = [page.model for page in navigation.filter_seen(request.user, navigation.ALL) if page.model]
+    admins = [console.get_model_admin(page.model) for page in navigation.ALL if page.model]
+    assert seen == [admin.model for admin in admins if admin.has_view_or_change_permission(request)]
 
 
-def test_every_list_is_in_the_navigation_or_reached_from_another_page() -> None:
-    assert set(console._registry) == {*NAVIGATION, *PEOPLE, *REACHED_FROM_OTHER_PAGES}
+def test_every_list_is_led_to_or_reached_from_another_page() -> None:
+    assert set(console._registry) == {*(page.model for page in navigation.ALL if page.model), *REACHED_FROM_OTHER_PAGES}
+
+
+@pytest.mark.parametrize("page", navigation.ALL, ids=lambda page: page.name)
+def test_everything_that_is_led_to_is_there(page: navigation.Page, as_admin: Client) -> None:
+    assert as_admin.get(page.address).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [("/", "Now"), ("/admin/", "Admin"), ("/health/", "Admin"), ("experiments_run", "Admin"), ("jobs_job", "Jobs")],
+)
+def test_a_page_belongs_to_one_entry_of_the_navigation(address: str, name: str, as_admin: Client, site: Site) -> None:
+    page = text_of(as_admin.get(address if address.startswith("/") else list_of(address)))
+    assert re.findall(r'aria-current="page"[^>]*>([^<]*)<', page) == [name]
 
 
 def test_the_form_of_a_new_experiment_belongs_to_the_experiments(as_admin: Client, site: Site) -> None:
     page = text_of(as_admin.get(reverse("admin:experiments_site_request", args=[site.pk, "create"])))
-    (current,) = re.findall(r'<a href="([^"]*)" aria-current="page">', page)
+    (current,) = re.findall(r'<a href="([^"]*)" aria-current="page"', page)
     assert current == list_of("experiments_experiment")
 
 

@@ -218,8 +218,8 @@ def test_a_run_runs_since_its_process_began_and_not_since_it_was_generated(
 def test_an_act_is_one_line_with_who_and_why(as_viewer: Client, experiment: Experiment) -> None:
     factories.create_action(experiment, kind="stop", actor_name="ana", reason="Wrong <forcing>", state=State.SUCCEEDED)
     page = text_of(as_viewer.get(NOW))
-    assert "ana: Stop a000" in page
-    assert "Wrong &lt;forcing&gt; · Succeeded" in page
+    assert "ana stopped a000" in page
+    assert 'Wrong &lt;forcing&gt; · <span class="state state-succeeded">succeeded' in page
 
 
 def test_the_last_day_is_counted_by_the_hour(experiment: Experiment) -> None:

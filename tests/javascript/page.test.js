@@ -6,7 +6,7 @@ const FORM = `<form data-once action="/x"><button type="submit">Do it</button></
 const MENUS = `
     <details data-menu id="one"><summary>One</summary><a href="#">in it</a></details>
     <details data-menu id="two"><summary>Two</summary></details>
-    <p id="beside">Beside</p><input id="go-to">`;
+    <p id="beside">Beside</p>`;
 
 function submit(document) {
     const { Event } = document.defaultView;
@@ -75,17 +75,6 @@ test("Escape closes the menus and gives the focus back to the one that had it", 
     press(one.querySelector("a"), "Escape");
     assert.ok(!one.open);
     assert.strictEqual(document.activeElement, one.querySelector("summary"));
-});
-
-test("a slash goes to the search, unless somebody is typing or it belongs to the browser", () => {
-    const { document } = open(`${MENUS}<textarea></textarea>`, "page");
-    const search = document.getElementById("go-to");
-    const typed = press(document.querySelector("textarea"), "/");
-    const shortcut = press(document.body, "/", { ctrlKey: true });
-    assert.deepStrictEqual([typed.defaultPrevented, shortcut.defaultPrevented], [false, false]);
-    assert.notStrictEqual(document.activeElement, search);
-    assert.ok(press(document.body, "/").defaultPrevented);
-    assert.strictEqual(document.activeElement, search);
 });
 
 test("a button copies what it names and says so for a moment", async () => {

@@ -38,7 +38,6 @@ NOTHING = SafeString('<span class="quiet">–</span>')
 # One failed job among ten thousand must still be seen in a bar.
 THINNEST_PERCENT = 1.5
 MOST_LISTED = 50
-SHORT_NAMES = {"audit entries": "Audit", "api tokens": "Tokens"}
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (2_592_000, 86_400, "d"))
 
 
@@ -321,12 +320,6 @@ def mark_code(text: str) -> SafeString:
 def number(value: int) -> str:
     """Write a number with its thousands apart."""
     return f"{value:,}"
-
-
-@register.filter
-def nav_name(name: str) -> str:
-    """Name a kind of rows in the navigation, in one word where that is clear."""
-    return SHORT_NAMES.get(name.lower(), name[:1].upper() + name[1:])
 
 
 @register.filter

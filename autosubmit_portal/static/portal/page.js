@@ -1,4 +1,4 @@
-// Small manners of the pages: one submit per form, menus that close, copying, and "/" to search.
+// Small manners of the pages: one submit per form, menus that close, and copying.
 
 document.addEventListener("submit", (event) => {
     const form = event.target;
@@ -63,10 +63,5 @@ document.addEventListener("keydown", (event) => {
         const menu = document.activeElement?.closest("details[data-menu]");
         closeMenus();
         menu?.querySelector("summary").focus();
-    }
-    const typing = event.target.closest("input, textarea, select, [contenteditable]");
-    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
-        event.preventDefault();
-        document.getElementById("go-to")?.focus();
     }
 });

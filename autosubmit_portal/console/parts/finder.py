@@ -1,0 +1,135 @@
+"""What the search from everywhere finds: experiments, jobs, people and pages, only those that somebody may see.
+
+Each kind is asked for a few rows by an index: expids and names of accounts by how they begin, names of jobs by any part
+of them (`jobs.trigrams`). Descriptions are read only where expids have left room.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+
+from autosubmit_portal.access.rights import policy
+from autosubmit_portal.console import navigation
+from autosubmit_portal.db.prefixes import make_prefix_condition
+from autosubmit_portal.distinct import list_distinct
+from experiments.models import Experiment
+from jobs.models import Job
+from jobs.trigrams import GROUP, narrow
+
+MOST = 6
+LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Something found: its name, what is said of it, and its address."""
+
+    name: str
+    about: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """What was found of one kind. `more` is the address of the list that has all; blank where there is none."""
+
+    title: str
+    hits: list[Hit]
+    more: str = ""
+
+
+def find(user: Any, text: str) -> list[Hits]:
+    """Return what of each kind a text finds for somebody, without the kinds of which it finds nothing."""
+    text = clean(text)
+    if not text:
+        return []
+    found = (find_experiments(user, text), find_jobs(user, text), find_people(user, text), find_pages(user, text))
+    return [hits for hits in found if hits.hits]
+
+
+def clean(text: str) -> str:
+    """Return what of a text is looked for; no database has a NUL in a text."""
+    return text.replace("\0", "").strip()[:LONGEST]
+
+
+def find_named(user: Any, text: str) -> Experiment | None:
+    """Return the one experiment that a text is the expid of; None if there is none, or one at each of several sites."""
+    visible = Experiment.objects.visible_to(user).select_related("site")
+    found = list(visible.filter(expid=clean(text).lower(), gone_at=None)[:2])
+    return found[0] if len(found) == 1 else None
+
+
+def find_experiments(user: Any, text: str) -> Hits:
+    """Return experiments whose expid begins with the text, then those whose description has all its words."""
+    visible = Experiment.objects.visible_to(user).filter(gone_at=None).select_related("site")
+    named = visible.filter(make_prefix_condition("expid", text.lower()))
+    found = list(named.order_by("expid", "site")[: MOST + 1])
+    if len(found) <= MOST:
+        described = visible.filter(_has_all("description", text)).exclude(pk__in=[one.pk for one in found])
+        found += described.order_by("expid", "site")[: MOST + 1 - len(found)]
+    hits = [
+        Hit(one.expid, one.description, reverse("admin:experiments_experiment_change", args=[one.pk]))
+        for one in found[:MOST]
+    ]
+    return Hits("Experiments", hits, _link_to_more("experiments_experiment", text, found))
+
+
+def find_jobs(user: Any, text: str) -> Hits:
+    """Return jobs whose names have all words of the text. A word of one or two letters alone would find most jobs."""
+    if max(map(len, text.split())) < GROUP:
+        return Hits("Jobs", [])
+    named = Job.objects.visible_to(user).filter(_has_all("name", text)).select_related("experiment__site")
+    found = list(narrow(named, text).order_by("-pk")[: MOST + 1])
+    hits = [Hit(one.name, one.status, reverse("admin:jobs_job_change", args=[one.pk])) for one in found[:MOST]]
+    return Hits("Jobs", hits, _link_to_more("jobs_job", text, found))
+
+
+def find_people(user: Any, text: str) -> Hits:
+    """Return owners of experiments, and accounts for those who may see them, whose names begin with the text."""
+    experiments = reverse("admin:experiments_experiment_changelist")
+    owners = [name for name in _list_owners(user) if name.lower().startswith(text.lower())]
+    hits = [Hit(name, "Experiments of this owner", f"{experiments}?{urlencode({'owner': name})}") for name in owners]
+    if policy.list_browsable(user, [User]):
+        rows = User.objects.filter(make_prefix_condition("username", text)).order_by("username")
+        hits += [
+            Hit(one.username, one.get_full_name() or "Account", reverse("admin:auth_user_change", args=[one.pk]))
+            for one in rows[:MOST]
+        ]
+    return Hits("People", hits[:MOST])
+
+
+def find_pages(user: Any, text: str) -> Hits:
+    """Return pages whose names have a word that begins with the text."""
+    wanted = text.lower()
+    named = [page for page in navigation.ALL if any(name.startswith(wanted) for name in _list_ends(page.name.lower()))]
+    seen = navigation.filter_seen(user, named) if named else []
+    return Hits("Pages", [Hit(page.name, page.about, page.address) for page in seen[:MOST]])
+
+
+def _list_ends(name: str) -> Iterator[str]:
+    """Yield a name from each of its words on."""
+    words = name.split()
+    yield from (" ".join(words[start:]) for start in range(len(words)))
+
+
+def _has_all(field: str, text: str) -> Q:
+    condition = Q()
+    for word in text.split():
+        condition &= Q(**{f"{field}__icontains": word})
+    return condition
+
+
+def _list_owners(user: Any) -> list[str]:
+    if policy.may_view_all(user, Experiment):
+        return list_distinct(Experiment, "owner")
+    rows: QuerySet[Any] = Experiment.objects.visible_to(user).order_by("owner")
+    return list(rows.values_list("owner", flat=True).distinct())
+
+
+def _link_to_more(part: str, text: str, found: list[Any]) -> str:
+    return f"{reverse(f'admin:{part}_changelist')}?{urlencode({'q': text})}" if len(found) > MOST else ""
