@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('experiments', '0008_step_spool'),
+        ('experiments', '0009_forecast'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
