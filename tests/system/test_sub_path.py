@@ -27,7 +27,7 @@ FORMS = """() => [...document.querySelectorAll('form')].map(
     (form) => new URL(form.getAttribute('action') ?? '', location).href)"""
 # Where the walk begins: what no page of the console leads to besides.
 BEGINNINGS = (
-    *("", "v4", "v4/docs", "health/", "healthz", "metrics", "jsi18n/", "password_change/done/"),
+    *("", "v4", "v4/docs", "health/", "search/?q=a", "healthz", "metrics", "jsi18n/", "password_change/done/"),
     *("v4/auth/verify-token", "v4/experiments/a000/runs/1/user-metrics"),
     "v4/experiments/a000/jobs/a000_SIM/logs/a000_SIM.1.out",
     *("actions/1/output/0/", f"experiments/~1/log/{web.LOG}/", "experiments/~/jobs/~2/log/a000_SIM.1.out/"),
@@ -35,10 +35,10 @@ BEGINNINGS = (
 )
 # Forms are sent to them, scripts fetch them, an identity provider leads to them, or there are no such rows.
 NOT_WALKED = (
-    *("/approve", "/call-lost", "/cancel", "/reject", "/end", "/call-empty", "<int:object_id>/program"),
-    *("logout", "autocomplete", "grid/data", "graph/data", "timeline/data", "request/<str:name>/form"),
-    *(f"access/{name}/<path:object_id>/{page}" for name in ("siteaccount", "sitepolicy", "siterole") for page in PAGES),
-    *("failedsignin/<path:object_id>/delete", "site/<path:object_id>/delete", "site/<path:object_id>/history"),
+    *("/approve", "/call-lost", "/cancel", "/reject", "/end", "/call-empty", "<experiment_key:object_id>/program"),
+    *("logout", "autocomplete", "grid/data", "graph/data", "timeline/data", "request/<str:name>/form", "search/offers"),
+    *(f"{name}/<path:object_id>/{page}" for name in ("site-accounts", "site-policies", "site-roles") for page in PAGES),
+    *("failed-sign-ins/<path:object_id>/delete", "sites/<path:object_id>/delete", "sites/<path:object_id>/history"),
     *("r/<path:content_type_id>/<path:object_id>", "^(?P<app_label>auth|experiments|access|audit|jobs)/$"),
 )
 
