@@ -64,6 +64,14 @@ def find_experiment(actor: policy.Actor, entry: AuditEntry) -> Experiment | None
     return named.filter(_make_expid_condition(entry.at, entry.at)).first()
 
 
+def filter_about(
+    entries: QuerySet[AuditEntry], experiments: QuerySet[Experiment], *, actor_id: int | None = None
+) -> QuerySet[AuditEntry]:
+    """Return those of the entries that are about one of the experiments, and those of what an account did."""
+    mine = Q(actor_id=actor_id) if actor_id else Q(pk__in=[])
+    return entries.filter(_is_about(experiments) | mine)
+
+
 def _is_about(experiments: QuerySet[Experiment]) -> Exists:
     """Return the condition that an entry names one of the experiments."""
     named = experiments.filter(expid=OuterRef("expid"), site__slug=OuterRef("site"))

@@ -436,6 +436,7 @@ def ldap_server() -> Iterator[LdapServer]:
 def directory(ldap_server: LdapServer, settings: Any, monkeypatch: pytest.MonkeyPatch) -> LdapServer:
     """The directory, set as that of the portal, which trusts its certificate: it knows nobody yet."""
     ldap_server.reset()
+    monkeypatch.setattr("autosubmit_portal.access.sign_in.directory.SECONDS", int(PATIENCE))
     monkeypatch.setenv("SSL_CERT_FILE", str(ldap_server.certificate))
     settings.PROVIDERS = (ldap_server.settings,)
     return ldap_server

@@ -8,6 +8,11 @@ from django.utils import timezone
 
 from autosubmit_portal.audit import chain
 
+# What is an act of its own, in the list of what people did: sign-ins and what an action does by itself are none.
+ACTS = (Q(action_id=None) & ~Q(event__startswith="sign_in.")) | Q(
+    event__in=("action.approved", "action.rejected", "action.cancel_requested")
+)
+
 
 class AppendOnlyError(TypeError):
     """Somebody tried to change or delete an audit entry."""
@@ -77,6 +82,10 @@ class AuditEntry(models.Model):
             models.Index(fields=["kind", "id"], name="audit_kind"),
             models.Index(fields=["door", "id"], name="audit_door"),
             models.Index(fields=["action_id", "id"], condition=Q(action_id__isnull=False), name="audit_action"),
+            # What people did, the newest first; of one person, and about one experiment.
+            models.Index(fields=["id"], condition=ACTS, name="audit_acts"),
+            models.Index(fields=["actor_name", "id"], condition=ACTS, name="audit_acts_of"),
+            models.Index(fields=["expid", "id"], condition=ACTS, name="audit_acts_about"),
         ]
 
     def __str__(self) -> str:

@@ -58,6 +58,7 @@ TOP: tuple[Page, ...] = (
     NOW,
     EXPERIMENTS,
     _list_of(Job, "Jobs", "The jobs of all experiments, by status, name and platform.", key="j"),
+    Page(name="Activity", route="admin:activity", key="a", about="What people did, here and outside: one line each."),
     _list_of(Team, "Teams", "Who works together, on which experiments, and who may do what.", key="t"),
     ADMIN,
 )

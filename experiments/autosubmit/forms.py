@@ -26,11 +26,15 @@ from autosubmit_portal.agent.protocol.fields import (
 from autosubmit_portal.agent.protocol.strict_json import Message
 from experiments.autosubmit.liveness import Liveness
 from experiments.autosubmit.plans import (
+    HIGHEST_LIMIT,
+    LIMITED,
     LONGEST_SECTION,
     LONGEST_SLEEP_SECONDS,
     LONGEST_VALUE,
+    MOST_PLATFORMS,
     MOST_SECTIONS,
     PLANNED,
+    Limits,
     ReadPlans,
 )
 from experiments.autosubmit.store import NO_OWNER, ExperimentRecord, Fingerprint, Recorded, Store
@@ -336,10 +340,10 @@ def _understand_edge(value: object) -> Edge:
 
 
 def _understand_plans(value: object) -> ReadPlans | None:
-    """Return the plans that were told; an agent from before SAFETYSLEEPTIME was told leaves that out."""
+    """Return the plans that were told; an agent from before leaves out what was not told then."""
     if value is None:
         return None
-    more = {"sleep_seconds"} & value.keys() if isinstance(value, dict) else ()
+    more = {"sleep_seconds", "limits"} & value.keys() if isinstance(value, dict) else ()
     told = _require_object(value, "plans", "source", *more)
     plans = take_object(told, "plans")
     if len(plans) > MOST_SECTIONS:
@@ -348,7 +352,22 @@ def _understand_plans(value: object) -> ReadPlans | None:
     understood = dict(zip(names, map(_understand_plan, plans.values()), strict=True))
     is_told = told.get("sleep_seconds") is not None
     sleep_seconds = take_number(told, "sleep_seconds", most=LONGEST_SLEEP_SECONDS) if is_told else None
-    return ReadPlans(understood, take_text(told, "source", most=60), sleep_seconds)
+    limits = _understand_limits(told.get("limits", {}))
+    return ReadPlans(understood, take_text(told, "source", most=60), sleep_seconds, limits)
+
+
+def _understand_limits(value: object) -> Limits:
+    if not isinstance(value, dict) or len(value) > MOST_PLATFORMS + 1:
+        raise ProtocolError(f"“limits” must be an object of at most {MOST_PLATFORMS + 1} platforms")
+    names = (_require_text(name, _IN_UPPER_CASE * LONGEST_SECTION) for name in value)
+    return dict(zip(names, map(_understand_limit, value.values()), strict=True))
+
+
+def _understand_limit(value: object) -> dict[str, int]:
+    if not isinstance(value, dict):
+        raise ProtocolError("a limit must be an object")
+    refuse_others(value, *LIMITED)
+    return {name: take_number(value, name, most=HIGHEST_LIMIT) for name in value}
 
 
 def _understand_plan(value: object) -> dict[str, str]:

@@ -94,6 +94,7 @@ GET   v4/sites/<name:slug>                        401 403 404 200
 POST  v4/sites/<name:slug>/call-empty             401 403 404 400
 
 GET   health                                      302 302 403 403
+GET   activity                                    302 302 200 200
 GET   search                                      302 302 200 200
 GET   search/offers                               302 302 200 200
 GET   admin                                       302 302 200 200
@@ -114,6 +115,7 @@ GET   experiments                                       302 302 200 200
 GET   experiments/<experiment_key:object_id>                      302 302 404 200
 POST  experiments/<experiment_key:object_id>                             302 302 404 403
 GET   experiments/<experiment_key:object_id>/configuration         302 302 404 200
+GET   experiments/<experiment_key:object_id>/activity                    302 302 404 200
 GET   experiments/<experiment_key:object_id>/grid                  302 302 404 200
 GET   experiments/<experiment_key:object_id>/grid/data             302 302 404 200
 GET   experiments/<experiment_key:object_id>/graph                 302 302 404 200

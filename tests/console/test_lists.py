@@ -240,14 +240,6 @@ def test_an_experiment_whose_jobs_are_all_done_is_completed(as_viewer: Client, e
     assert ">Completed</span>" in text_of(as_viewer.get(page_of("experiments_experiment", experiment.pk)))
 
 
-def test_an_action_is_one_line_of_now(as_admin: Client, experiment: Experiment) -> None:
-    for event in ("action.requested", "action.started", "action.succeeded"):
-        origin = Origin(door=Door.ADMIN, actor_name="ana")
-        trail.record(event, origin=origin, subject="a000", expid="a000", site="local", action_id=7)
-    page = text_of(as_admin.get("/"))
-    assert ("Action succeeded" in page, "Action requested" in page) == (True, False)
-
-
 def test_a_store_that_was_never_looked_at_is_said_to_be_read(as_admin: Client, site: Site) -> None:
     page = text_of(as_admin.get("/"))
     assert "The experiments are being read" in page

@@ -16,6 +16,7 @@ from autosubmit_portal.access.visits import find_last_visit, note_visit
 from autosubmit_portal.console.addresses import make_experiment_key, make_job_key
 from autosubmit_portal.console.parts.day_strip import make_strip
 from autosubmit_portal.console.parts.needs import Need
+from experiments.forecast.forecast import Forecast, tell_forecast
 from experiments.models import Action, Experiment, Site, State
 from tests.console.pages import text_of
 from tests.console.test_lists import queries_of
@@ -218,8 +219,8 @@ def test_a_run_runs_since_its_process_began_and_not_since_it_was_generated(
 def test_an_act_is_one_line_with_who_and_why(as_viewer: Client, experiment: Experiment) -> None:
     factories.create_action(experiment, kind="stop", actor_name="ana", reason="Wrong <forcing>", state=State.SUCCEEDED)
     page = text_of(as_viewer.get(NOW))
-    assert "ana: Stop a000" in page
-    assert "Wrong &lt;forcing&gt; · Succeeded" in page
+    assert "ana stopped a000" in page
+    assert 'Wrong &lt;forcing&gt; · <span class="state state-succeeded">succeeded' in page
 
 
 def test_the_last_day_is_counted_by_the_hour(experiment: Experiment) -> None:
@@ -253,3 +254,13 @@ def test_what_needs_somebody_costs_no_more_for_many(as_operator: Client, experim
     few = queries_of(as_operator, NOW)
     add(8)
     assert queries_of(as_operator, NOW) == few
+
+
+def test_a_run_says_when_it_is_expected_to_end_and_on_what_condition(as_viewer: Client, experiment: Experiment) -> None:
+    ends_at = timezone.now() + 3 * HOUR + MINUTE
+    told = Forecast(made_at=timezone.now(), ends_at=ends_at, rate=12.5, condition="It ends only if <b> can go on.")
+    Experiment.objects.update(is_running=True, forecast=tell_forecast(told))
+    page = text_of(as_viewer.get(NOW))
+    assert "in 3 h" in page
+    assert "12.5 jobs/h" in page
+    assert 'title="It ends only if &lt;b&gt; can go on."' in page

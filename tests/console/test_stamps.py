@@ -102,6 +102,8 @@ def addresses(experiment: Experiment) -> dict[str, str]:
     found |= {"active actions": f"{list_of('experiments_action')}?state__exact=queued"}
     found |= {"running": f"{list_of('experiments_experiment')}?running=yes"}
     found |= {"grid": reverse("admin:experiments_experiment_grid", args=[experiment])}
+    found |= {"activity": reverse("admin:activity")}
+    found |= {"activity of an experiment": reverse("admin:experiments_experiment_activity", args=[experiment])}
     return found | {"now": reverse("admin:index"), "health": reverse("admin:health")}
 
 
@@ -144,6 +146,10 @@ def add_entry(experiment: Experiment) -> None:
         expid="a000",
         action_id=Action.objects.get().pk,
     )
+
+
+def add_act(experiment: Experiment) -> None:
+    trail.record("experiment.run_ended_outside", origin=Origin(Door.MIRROR), site="local", expid="a000")
 
 
 def end_run(experiment: Experiment) -> None:
@@ -268,7 +274,13 @@ CHANGES: dict[str, dict[str, Callable[[Experiment], object]]] = {
         "a sick site": of_site(problem="No program."),
         "a late mirror": lose_mirror,
         "a dead worker": kill_worker,
-        "an entry of the trail": add_entry,
+        "what was done outside": add_act,
+    },
+    "activity": {"a new action": add_action, "state": of_action(state=State.FAILED), "what was done outside": add_act},
+    "activity of an experiment": {
+        "a new action": add_action,
+        "state": of_action(state=State.FAILED),
+        "what was done outside": add_act,
     },
     "health": {
         "a dead worker": kill_worker,
@@ -310,7 +322,7 @@ def test_every_part_that_refreshes_itself_has_a_stamp_and_costs_three_queries(
             live.add(route)
             assert_cheap(as_admin, address, found[0])
         assert answer.streaming or len(found) == answer.content.count(b"data-live="), address
-    assert len(live) == 17
+    assert len(live) == 19
 
 
 def assert_cheap(client: Client, address: str, stamp: str) -> None:

@@ -422,8 +422,8 @@ def test_a_real_run_that_is_killed_leaves_a_contradiction(
     assert seen(site_of_autosubmit, expid).disagreement == ""
     run.kill()
     run.wait()
-    told = seen(site_of_autosubmit, expid).disagreement
-    assert told.startswith("Autosubmit's database says RUNNING and the job list has 1 RUNNING, but no process")
+    contradiction = "Autosubmit's database says RUNNING and the job list has 1 RUNNING, but no process"
+    wait_for(lambda: seen(site_of_autosubmit, expid).disagreement.startswith(contradiction))
 
 
 def test_a_real_run_that_is_stopped_from_a_terminal_leaves_no_contradiction(

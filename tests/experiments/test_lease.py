@@ -207,9 +207,9 @@ def fleet(postgres: Postgres, store: Store, tmp_path: Path) -> Iterator[Fleet]:
 def test_of_two_mirrors_one_works_and_the_other_takes_over_when_it_is_killed(fleet: Fleet, store: Store) -> None:
     first, second = fleet.start(), fleet.start()
     pids = {first.pid: second, second.pid: first}
-    wait_for(lambda: fleet.holder() in pids)
-    other = pids[fleet.holder()]
-    os.kill(fleet.holder(), signal.SIGKILL)
+    holder = wait_for(fleet.holder, is_enough=pids.__contains__)
+    other = pids[holder]
+    os.kill(holder, signal.SIGKILL)
     write_pickle(store, "a000", COMPLETED)
     wait_for(lambda: fleet.holder() == other.pid)
     counted = "SELECT status_counts FROM experiments_experiment WHERE expid = 'a000'"

@@ -17,7 +17,7 @@ from autosubmit_portal.gateway.caller import Refused, Unanswered
 from tests.agent.agents import DIGEST, KEY, PORTAL, write_site_file
 from tests.support.services import children_of
 from tests.support.site_host import PYTHON, SiteHost
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 # Says hello as an agent does, then runs what is given to it.
 LIAR = """
@@ -37,7 +37,7 @@ class RunningGateway:
     reading: Path
     acting: Path
 
-    def ask(self, name: str, host: str = "here", seconds: float = 60.0, **arguments: Any) -> Any:
+    def ask(self, name: str, host: str = "here", seconds: float = PATIENCE, **arguments: Any) -> Any:
         """Ask the agent of a host, on the socket for those who act."""
         return caller.ask(self.acting, host, name, {"key": KEY} | arguments, seconds)[0]
 
@@ -53,6 +53,10 @@ class RunningGateway:
         """Return the look at a command that has ended."""
         return wait_for(self.look_if_there, is_enough=lambda look: look.get("state") == "ended")
 
+    def wait_for_output(self, **changes: Any) -> None:
+        """Wait until a command has printed something."""
+        wait_for(lambda: self.look_if_there(**changes).get("size"))
+
     def look_if_there(self, **changes: Any) -> Any:
         """Look at a command, if the host is there and stays."""
         try:
@@ -65,14 +69,14 @@ class RunningGateway:
         printed = b""
         while True:
             arguments = {"key": key, "generation": 0, "offset": len(printed), "wait_seconds": 0}
-            look, piece = caller.ask(self.reading, "here", "look", arguments, 60)
+            look, piece = caller.ask(self.reading, "here", "look", arguments, PATIENCE)
             printed += piece
             if len(printed) == look["size"]:
                 return printed
 
     def describe(self, host: str = "here") -> Any:
         """Return what the gateway knows of a host."""
-        return caller.list_hosts(self.reading, 10)["hosts"][host]
+        return caller.list_hosts(self.reading, PATIENCE)["hosts"][host]
 
     def wait_for_host(self, host: str = "here") -> None:
         """Wait until a host is connected."""

@@ -22,7 +22,7 @@ from tests.gateway.callers import HOSTS, OTHER_TOKEN, TOKEN
 from tests.gateway.gateways import RunningGateway, gateway
 from tests.support.services import free_port
 from tests.support.site_host import AGENTS_PATH, PYTHON, SiteHost
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 # Runs the agent where one name has the addresses that a file tells, and is looked up often.
 SEVERAL_ADDRESSES = """
@@ -149,7 +149,7 @@ def test_a_token_is_waited_for_and_read_at_each_attempt(site: Site) -> None:
 )
 def test_what_cannot_be_called_is_refused(site: Site, changes: list[str], reason: str) -> None:
     command = [part for part in site.make_command() if part != "--without-tls"]
-    done = subprocess.run([*command, *changes], check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*command, *changes], check=False, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode
     assert reason in done.stderr
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_called_is_refused(site: Site, changes: list[str], reason
 def test_a_file_of_the_site_that_cannot_be_used_ends_it(site: Site) -> None:
     site.site_file.write_text("{}")
     command = site.make_command("ws://127.0.0.1:1/x/agent/")
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, "cannot be used" in done.stderr) == (1, True)
 
 
@@ -207,7 +207,7 @@ def test_a_proxy_of_the_environment_is_used(site: Site, monkeypatch: pytest.Monk
         with running(command, env={"http_proxy": f"http://127.0.0.1:{proxy.server_address[1]}"}):
             made.wait_for_host()
         proxy.shutdown()
-    assert connected == [listen]
+    assert {*connected} == {listen}
 
 
 def test_a_proxy_that_cannot_be_used_is_told(site: Site) -> None:

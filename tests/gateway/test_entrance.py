@@ -254,6 +254,6 @@ def test_a_file_of_hosts_that_is_wrong_says_why(tmp_path: Path, changes: dict[st
 
 def test_a_gateway_that_cannot_listen_for_agents_displaces_nobody(here: RunningGateway, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "autosubmit_portal.gateway", str(tmp_path / "hosts.json")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert (done.returncode, "cannot be listened at" in done.stderr) == (1, True)
     assert not here.describe()["is_connected"]

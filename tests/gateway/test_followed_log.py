@@ -43,9 +43,12 @@ def log(host: SiteHost, place: Path, settings: Any, monkeypatch: pytest.MonkeyPa
         yield folder / "tmp" / "ASLOGS" / RUN
 
 
-def write_lines(log: Path) -> None:
+def write_lines(log: Path, is_cut: threading.Event) -> None:
+    """Write the first half and, when the link is cut, the other."""
     with log.open("w", buffering=1) as file:
-        for line in LINES:
+        for number, line in enumerate(LINES):
+            if number == len(LINES) // 2:
+                is_cut.wait()
             print(line, file=file)
             time.sleep(0.01)
 
@@ -74,12 +77,14 @@ def test_a_log_that_grows_while_the_link_is_cut_is_followed_without_a_gap_or_a_l
     as_viewer: APIClient,  # noqa: F811
 ) -> None:
     log.touch()
-    follower, writer = Follower(as_viewer), threading.Thread(target=write_lines, args=[log])
+    follower, is_cut = Follower(as_viewer), threading.Event()
+    writer = threading.Thread(target=write_lines, args=[log, is_cut], daemon=True)
     writer.start()
     wait_for(lambda: follower.ask() == 200 and LINES[5] in follower.text)
     host.use_link(up=False)
     try:
         wait_for(follower.ask, is_enough=(503).__eq__)
+        is_cut.set()
         writer.join()
         had = len(follower.text)
     finally:

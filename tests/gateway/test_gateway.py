@@ -381,6 +381,6 @@ def test_a_gateway_says_where_it_cannot_listen(tmp_path: Path) -> None:
 def _refuse(*arguments: str) -> str:
     """Return what a gateway says that ends at once."""
     command = [sys.executable, "-m", "autosubmit_portal.gateway", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 1
     return done.stderr

@@ -1,6 +1,5 @@
 """What happens to sites that are reached by ssh: a real sshd, its keys and its shells."""
 
-import subprocess
 import uuid
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 
 from tests.gateway.gateways import RunningGateway, gateway
 from tests.support.site_host import PYTHON, SiteHost, allow_key, make_key
+from tests.support.unix_accounts import change_accounts, processes_of
 from tests.support.waiting import wait_for
 
 
@@ -47,10 +47,10 @@ def wait_for_end(made: RunningGateway, key: str) -> int:
 def shell(host: SiteHost, program: str) -> Iterator[None]:
     """Let the account of the site have another login shell for a while."""
     try:
-        subprocess.run(["usermod", "--shell", program, host.site], check=True)
+        change_accounts("usermod", "--shell", program, host.site)
         yield
     finally:
-        subprocess.run(["usermod", "--shell", "/bin/sh", host.site], check=True)
+        change_accounts("usermod", "--shell", "/bin/sh", host.site)
 
 
 @pytest.fixture
@@ -73,6 +73,7 @@ def keys(host: SiteHost) -> Iterator[Path]:
 
 
 def test_fifty_commands_need_one_session(host: SiteHost, place: Path) -> None:
+    wait_for(lambda: not processes_of(host.gateway))  # an earlier one may be signing in
     before = host.count_sessions()
     with reach(host, place) as made:
         made.wait_for_host()

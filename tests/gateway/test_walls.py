@@ -152,7 +152,7 @@ def test_no_variable_of_the_gateway_reaches_the_agent(host: SiteHost, place: Pat
     how = host.as_gateway() | {"env": host.as_gateway()["env"] | mine}
     with gateway(place, {"here": host.reach("sudo")}, PYTHON, **how) as made:
         made.wait_for_host()
-        (agent,) = host.find_agents()
+        agent = host.find_agent()
         names = {line.partition("=")[0] for line in Path(f"/proc/{agent}/environ").read_text().split("\0")}
     # Python itself sets LC_CTYPE where there is no LANG.
     usual = {"", "HOME", "LANG", "LC_CTYPE", "LOGNAME", "MAIL", "PATH", "SHELL", "TERM", "USER"}

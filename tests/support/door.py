@@ -21,8 +21,9 @@ with socket.socket(socket.AF_UNIX) as knock:
 
 def main(place: str, *command: str) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(place)
+        listener.bind(f"{place}.new")
         listener.listen()
+        os.rename(f"{place}.new", place)  # who sees it may knock at once
         while True:
             visitor, _ = listener.accept()
             threading.Thread(target=let_in, args=(visitor, command), daemon=True).start()

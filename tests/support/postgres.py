@@ -17,6 +17,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
+from tests.support.waiting import PATIENCE
+
 # Durability is of no use to tests, but to those that kill the server: they outlive no crash of the host, only its own.
 OPTIONS = "-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=off -c max_connections=500"
 FAST = "-c synchronous_commit=off"
@@ -81,7 +83,8 @@ class PrivateServer:
         self._control("-m", "immediate", "stop")
 
     def _control(self, *arguments: str) -> None:
-        _run([str(binaries() / "pg_ctl"), "-D", str(self.folder / "data"), "-w", "-s", *arguments])
+        seconds = str(int(PATIENCE))
+        _run([str(binaries() / "pg_ctl"), "-D", str(self.folder / "data"), "-w", "-t", seconds, "-s", *arguments])
 
 
 @contextmanager

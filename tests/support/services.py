@@ -1,8 +1,10 @@
 """A whole portal as separate processes, and small tools for the tests that talk to one."""
 
 import atexit
+import fcntl
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -16,7 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
-from itertools import cycle
+from itertools import cycle, repeat
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ import psycopg
 from autosubmit_portal.management.demo import TIMEOUT_SECONDS, Autosubmit
 from autosubmit_portal.management.processes import MANAGE, make_commands
 from tests.support.postgres import Postgres, dump, execute
-from tests.support.shared import once
+from tests.support.shared import once, run_folder
 from tests.support.waiting import PATIENCE, wait_for
 from tests.support.workflows import KINDS
 
@@ -105,12 +107,28 @@ class _Forks:
 _forks_of = cache(_Forks)
 
 
+# Below those that Linux hands out by itself, to whoever listens at none in particular or connects to another.
+_PORTS = range(10_000, 32_768)
+
+
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """Return a port that nobody listens on, and that nobody else in this run of the tests was given."""
+    with (run_folder() / "ports").open("a+") as given:
+        fcntl.flock(given, fcntl.LOCK_EX)
+        given.seek(0)
+        taken = {int(line) for line in given}
+        port = next(port for port in map(random.choice, repeat(_PORTS)) if port not in taken and _is_free(port))
+        print(port, file=given)
         return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def processes_with(name: str, value: object) -> dict[int, str]:
@@ -135,6 +153,13 @@ def find_processes(*parts: str) -> list[int]:
             if all(part in line for part in parts):
                 found.append(int(folder.name))
     return found
+
+
+def find_parent(pid: int) -> int:
+    """Return the parent of a process; 0 if it is gone."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
 
 
 def children_of(pid: int) -> str:
@@ -172,7 +197,7 @@ class Http:
 
     url: str
     token: str = ""
-    timeout: float = 120.0  # a request may wait 60 s (`Prefer`), on a machine that does much else
+    timeout: float = PATIENCE
 
     def get(self, path: str, **headers: str) -> Answer:
         """GET a path."""
@@ -400,8 +425,9 @@ class Portal:
                 os.kill(pid, signal.SIGKILL)
 
     def find_gateways(self) -> list[int]:
-        """Return the processes of our own gateway."""
-        return find_processes("autosubmit_portal.gateway", str(self.home / "gateway" / "hosts.json"))
+        """Return the processes of our own gateway; what one starts has its command line until it has its own."""
+        found = find_processes("autosubmit_portal.gateway", str(self.home / "gateway" / "hosts.json"))
+        return [pid for pid in found if find_parent(pid) not in found]
 
     def find_agents(self) -> list[int]:
         """Return the agents of our own gateway."""

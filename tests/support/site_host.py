@@ -25,7 +25,7 @@ from autosubmit_portal.gateway.agent_archive import write_archive
 from autosubmit_portal.gateway.channels import digest_token
 from tests.support.services import free_port
 from tests.support.tls_proxy import TlsProxy, tls_proxy
-from tests.support.unix_accounts import new_accounts, processes_of, sudoers
+from tests.support.unix_accounts import change_accounts, new_accounts, processes_of, sudoers
 from tests.support.waiting import wait_for
 
 CHANNELS = ("local", "sudo", "ssh", "websocket")
@@ -121,6 +121,11 @@ class SiteHost:
         found = {pid: _read_command(pid) for pid in (*processes_of(self.site), *processes_of(self.gateway))}
         agents = {pid: words for pid, words in found.items() if words[:1] == [PYTHON] and str(self.agent) in words}
         return [pid for pid, words in agents.items() if "--to" not in words]
+
+    def find_agent(self) -> int:
+        """Return the only agent, when those of earlier gateways have ended."""
+        (agent,) = wait_for(self.find_agents, is_enough=lambda found: len(found) == 1)
+        return agent
 
     def count_sessions(self) -> int:
         """Return how often somebody has signed in."""
@@ -229,7 +234,7 @@ def _make_keys(host: SiteHost) -> None:
     host.token_file.chmod(0o400)
     shutil.chown(host.token_file, host.site, host.site)
     allow_key(host, (secrets / "key.pub").read_text())
-    _run("usermod", "--password", "*", host.site)  # without PAM sshd refuses who is locked
+    change_accounts("usermod", "--password", "*", host.site)  # without PAM sshd refuses who is locked
 
 
 def make_key(file: Path) -> None:

@@ -1,5 +1,6 @@
 """Unix accounts for tests: a service account, and one that sudo lets it become."""
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.support.shared import run_folder
 
 SUDOERS = Path("/etc/sudoers.d")
 
@@ -44,23 +47,32 @@ def new_accounts(*names: str) -> Iterator[None]:
         pytest.skip("needs root, sudo and useradd, to make Unix accounts")
     try:
         for name in names:
-            subprocess.run(["useradd", "--create-home", "--base-dir", "/tmp", name], check=True)
+            change_accounts("useradd", "--create-home", "--base-dir", "/tmp", name)
         yield
     finally:
         for name in names:
             for pid in processes_of(name):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            subprocess.run(["userdel", "--remove", "--force", name], check=False, capture_output=True)
+            change_accounts("userdel", "--remove", "--force", name, check=False)
+
+
+def change_accounts(*command: str, check: bool = True) -> None:
+    """Run a program that writes the accounts of the host, when no other test does: it would not wait for long."""
+    with (run_folder() / "accounts.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(command, check=check, capture_output=not check)
 
 
 @contextmanager
 def sudoers(name: str, rule: str) -> Iterator[None]:
     """Let sudo follow a rule."""
     file = SUDOERS / name
+    new = file.with_name(f"{name}.new")  # sudo reads no file with a dot
     try:
-        file.write_text(rule)
-        file.chmod(0o440)
+        new.write_text(rule)
+        new.chmod(0o440)
+        new.rename(file)
         yield
     finally:
         file.unlink(missing_ok=True)

@@ -7,6 +7,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.support.waiting import PATIENCE
+
 READ = """
 import json, math, sys, warnings
 from autosubmit.config.yamlparser import YAMLParserFactory
@@ -117,7 +119,7 @@ def read_by_autosubmit(autosubmit: Path, texts: Iterable[str]) -> list[Any]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     answers: list[Any] = json.loads(done.stdout)
     return answers

@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.support.services import Portal
 from tests.support.waiting import wait_for
-from tests.system.test_api_pages import answer, form
+from tests.system.test_api_pages import answer, await_script, form
 
 pytestmark = pytest.mark.parametrize("portal", ["sqlite"], indirect=True)
 
@@ -19,6 +19,7 @@ def ask(page: Page, name: str, told: str, **values: str) -> None:
     asked.get_by_role("button").click()
     expect(answer(page)).to_contain_text('"dry_run": true')
     expect(answer(page)).to_contain_text(told)
+    await_script(page)
     asked = page.locator(f"details#{name} form.typed")
     asked.get_by_label("Dry run").select_option("")
     asked.get_by_role("button").click()

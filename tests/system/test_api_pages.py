@@ -37,8 +37,14 @@ def visit(server: Portal, open_page: Callable[..., Page]) -> Callable[..., Page]
     return as_somebody
 
 
+def await_script(page: Page) -> None:
+    """Wait until the script of the page has run: before, its forms are those of HTML."""
+    page.wait_for_function("document.readyState === 'complete'")
+
+
 def form(page: Page, name: str) -> Locator:
     """Open a form of the page."""
+    await_script(page)
     found = page.locator(f"details#{name}")
     found.locator("summary").first.click()
     return found.locator("form.typed")
@@ -58,6 +64,7 @@ def test_a_person_sees_what_an_action_would_do_and_asks_for_it(visit: Callable[.
     generate.get_by_label("Reason").fill("first year")
     generate.get_by_role("button").click()
     expect(answer(page)).to_contain_text('"dry_run": true')
+    await_script(page)  # the answer is another document
     again = page.locator("details#act-generate form.typed")
     expect(again.get_by_label("Reason")).to_have_value("first year")
     again.get_by_label("Dry run").select_option("")
@@ -136,7 +143,7 @@ def test_a_person_makes_a_token_and_revokes_it(visit: Callable[..., Page]) -> No
     page.reload()
     expect(answer(page)).not_to_contain_text('"token": ')
     answer(page).get_by_role("link").first.click()
-    page.wait_for_url("**/v4/tokens/*")  # loaded: before its script has run, a form is one of HTML
+    page.wait_for_url("**/v4/tokens/*")
     form(page, "destroy").get_by_role("button").click()
     expect(answer(page)).to_contain_text("HTTP 204")  # before, the token itself stands there as HTTP 200
     page.goto("/v4/tokens")

@@ -58,10 +58,12 @@ def memory(portal: Portal) -> int:
     return found
 
 
-def open_experiment(page: Page, expid: str) -> None:
+def open_log(page: Page, expid: str, name: str) -> None:
+    """Follow the links to a log, and wait until the scripts of its page have run."""
     page.goto(f"/experiments/?q={expid}")
     page.get_by_role("link", name=expid, exact=True).first.click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text(expid)
+    page.get_by_role("link", name=name).click()
+    page.wait_for_url(f"**log={name}*")
 
 
 def test_the_logs_of_a_real_run_are_read_through_the_api(portal: Portal, expid: str) -> None:
@@ -116,8 +118,7 @@ def test_a_gigabyte_opens_at_its_end_and_is_searched_in_the_browser(
     page: Page, portal: Portal, expid: str, long_log: Path
 ) -> None:
     before = memory(portal)
-    open_experiment(page, expid)
-    page.get_by_role("link", name=long_log.name).click()
+    open_log(page, expid, long_log.name)
     screen = page.get_by_role("log")
     expect(screen).to_contain_text("An ERROR at the end")
     page.get_by_label("Find in this log").fill("error")
@@ -137,8 +138,7 @@ def test_a_gigabyte_opens_at_its_end_and_is_searched_in_the_browser(
 def test_earlier_and_later_output_is_loaded_around_a_match(
     page: Page, portal: Portal, expid: str, long_log: Path
 ) -> None:
-    open_experiment(page, expid)
-    page.get_by_role("link", name=long_log.name).click()
+    open_log(page, expid, long_log.name)
     page.get_by_label("Find in this log").fill("in the middle")
     page.get_by_role("button", name="Next").click()
     screen = page.get_by_role("log")
@@ -158,8 +158,7 @@ def test_earlier_and_later_output_is_loaded_around_a_match(
 def test_a_log_is_followed_while_it_is_written(page: Page, portal: Portal, expid: str) -> None:
     path = portal.autosubmit.home / "autosubmit" / expid / "tmp" / "ASLOGS" / "20261125_110000_now.log"
     path.write_bytes(b"first\n")
-    open_experiment(page, expid)
-    page.get_by_role("link", name=path.name).click()
+    open_log(page, expid, path.name)
     screen = page.get_by_role("log")
     expect(screen).to_have_text("first\n")
     with path.open("ab") as file:

@@ -11,6 +11,12 @@ def suspended(portal: Portal, expid: str) -> set[str]:
     return {name for name, _ in find_changed_jobs(portal.autosubmit.call("setstatus", "--noplot", *chosen, expid))}
 
 
+def shown(portal: Portal, expid: str) -> set[str]:
+    """Return the jobs that the portal calls SUSPENDED."""
+    path = f"/v4/experiments/{expid}/jobs?status=SUSPENDED&view=quick"
+    return {job["name"] for job in portal.http.get(path).body["jobs"]}
+
+
 def test_ten_thousand_named_jobs_change_in_autosubmits_own_job_list(portal: Portal) -> None:
     expid = portal.make_experiment("large")
     path = f"/v4/experiments/{expid}"
@@ -24,5 +30,4 @@ def test_ten_thousand_named_jobs_change_in_autosubmits_own_job_list(portal: Port
     assert (action["state"], action["message"]) == ("succeeded", "Changed: 10000 jobs to SUSPENDED.")
     assert {name for name, _ in action["job_changes"]} == names
     assert suspended(portal, expid) == names
-    shown = portal.http.get(f"{path}/jobs?status=SUSPENDED&view=quick").body["jobs"]
-    assert {job["name"] for job in shown} == names
+    wait_for(lambda: shown(portal, expid) == names)

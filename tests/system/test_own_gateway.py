@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.services import Portal
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.parametrize("portal", ["sqlite"], indirect=True)]
 
 KEEP = ("shell", "--no-imports", "-c", "from experiments import hosts; hosts.keep_gateway()")
 ASK = "from experiments import hosts; from experiments.models import Host; hosts.ask(Host.objects.first(), 'look', {})"
-ABSENCES = "from experiments import hosts; print(hosts.find_absences(['north'], 5))"
+ABSENCES = f"from experiments import hosts; print(hosts.find_absences(['north'], {PATIENCE}))"
 
 
 def test_it_is_started_once_and_told_of_new_sites_and_holds_nobodys_output(portal: Portal) -> None:

@@ -11,7 +11,16 @@ import pytest
 
 from autosubmit_portal.management.demo import Autosubmit
 from autosubmit_portal.management.processes import MANAGE, Child
-from tests.support.services import ForkedAutosubmit, Http, Portal, free_port, prepare, processes_of, processes_with
+from tests.support.services import (
+    ForkedAutosubmit,
+    Http,
+    Portal,
+    find_parent,
+    free_port,
+    prepare,
+    processes_of,
+    processes_with,
+)
 from tests.support.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.system
@@ -78,12 +87,8 @@ def _pids(portal: Portal, word: str) -> set[int]:
 
 def _find_main(pids: set[int]) -> int:
     """Return the one that has started the others. It need not have the least number: those begin anew some time."""
-    (main,) = [pid for pid in pids if _read_parent(pid) not in pids]
+    (main,) = [pid for pid in pids if find_parent(pid) not in (0, *pids)]
     return main
-
-
-def _read_parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _refusal(portal: Portal, *arguments: str, **variables: str) -> str:
@@ -144,7 +149,7 @@ def test_it_stops_all_three_on_ctrl_c_and_when_asked_to(made: Portal, number: si
     with supervised(made) as portal:
         os.killpg(portal.pid, number)
         assert portal.wait(PATIENCE) == 0
-    assert processes_with("PORTAL_HOME", made.home) == {}
+    wait_for(lambda: processes_with("PORTAL_HOME", made.home) == {})
     assert "is killed" not in made.log("portal")
 
 

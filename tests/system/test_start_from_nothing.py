@@ -10,6 +10,7 @@ from autosubmit_portal.management.demo import Autosubmit
 from tests.support import web
 from tests.support.postgres import Postgres
 from tests.support.services import Credentials, Portal
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.system
 
@@ -42,6 +43,7 @@ def test_a_portal_that_lost_its_home_has_lost_nothing(begun: Portal) -> None:
     before = read_all(begun)
     begun.kill()
     begun.kill_gateway()
+    wait_for(lambda: not begun.find_agents())  # they write there until they end
     shutil.rmtree(begun.home)
     begun.home.mkdir()
     begun.start("web")

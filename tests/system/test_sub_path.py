@@ -74,7 +74,7 @@ def page(proxy: PathProxy, open_page: Callable[..., Page]) -> Iterator[Page]:
     opened.fill("input[name=username]", "admin")
     opened.fill("input[name=password]", web.PASSWORD)
     opened.click("[type=submit]")
-    opened.wait_for_url(f"**{PATH}")
+    opened.wait_for_url(proxy.url + PATH)
     yield opened
     assert complaints == []
 

@@ -32,7 +32,7 @@ from tests.conftest import MakeExperiment
 from tests.gateway.gateways import RunningGateway, gateway, make_other
 from tests.support import factories
 from tests.support.namespace_host import NamespaceHost, namespace_host
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.django_db
 
@@ -134,11 +134,16 @@ def request(site: Site, kind: str, experiment: Experiment | None = None, **param
 def do(site: Site, kind: str, experiment: Experiment | None = None, **parameters: Any) -> Action:
     """Have an action done to its end."""
     action = request(site, kind, experiment, **parameters)
-    execute(action.pk)
-    wait_for(lambda: follow(action))
+    wait_for(lambda: has_ended(action))
     action.refresh_from_db()
     assert action.state == State.SUCCEEDED, action.message
     return action
+
+
+def has_ended(action: Action) -> bool:
+    """Have an action started, unless its host is away for a moment, and look at it."""
+    execute(action.pk)
+    return follow(action) and action.state != State.QUEUED
 
 
 def places(action: Action) -> list[str]:
@@ -187,7 +192,13 @@ def test_a_run_of_one_host_is_seen_and_stopped_there(site: Site, run: Experiment
     assert run.run_host
     assert (run.run_host.name, f"on {RUNS}" in run.evidence) == (RUNS, True)
     assert places(do(site, "stop", run)) == [RUNS]
-    assert not is_running(mirror, run)
+    wait_for(lambda: not is_running(mirror, run))
+
+
+def for_seconds(folder: Path) -> int:
+    """Return for how long the gateway has known what it knows of the host that runs."""
+    found: int = caller.list_hosts(folder / "reading", PATIENCE)["hosts"][RUNS]["for_seconds"]
+    return found
 
 
 def test_a_run_of_a_host_that_is_silent_is_not_ended_and_nothing_else_is_started(
@@ -201,7 +212,7 @@ def test_a_run_of_a_host_that_is_silent_is_not_ended_and_nothing_else_is_started
     hosts_file.write_text(json.dumps(said | {"hosts": reached | {RUNS: make_other("false")}}))
     wait_for(lambda: is_running(mirror, run) and "not seen since" in run.evidence)
     # A host that has just been named may only be coming.
-    wait_for(lambda: caller.list_hosts(tmp_path / "reading", 10)["hosts"][RUNS]["for_seconds"] > ARRIVAL_SECONDS)
+    wait_for(lambda: for_seconds(tmp_path) > ARRIVAL_SECONDS)
     with pytest.raises(Conflict, match=f"The host {RUNS} has not been seen since"):
         request(site, "generate", other)
     hosts_file.write_text(json.dumps(said))

@@ -1,7 +1,5 @@
 """The formats of the API: JSON by default, pages for browsers; text, JSON lines and CSV for some routes."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, NoReturn
@@ -155,28 +153,3 @@ def write_json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
     """Yield each row as a line of JSON."""
     for row in rows:
         yield json.dumps(row, ensure_ascii=False) + "\n"
-
-
-def write_csv_lines(rows: Iterator[dict[str, Any]], columns: list[str]) -> Iterator[str]:
-    """Yield a header and each row as a line of CSV that no spreadsheet takes for a formula."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
-    for cells in _add_header(rows, columns):
-        writer.writerow([_make_harmless(cell) for cell in cells])
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
-
-
-def _add_header(rows: Iterator[dict[str, Any]], columns: list[str]) -> Iterator[list[Any]]:
-    yield list(columns)
-    for row in rows:
-        yield [row[column] for column in columns]
-
-
-def _make_harmless(cell: Any) -> str:
-    if isinstance(cell, dict):
-        cell = json.dumps(cell, ensure_ascii=False)
-    text = "" if cell is None else str(cell)
-    # Spreadsheets run a cell that begins so; an apostrophe before it makes them show it instead.
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else text

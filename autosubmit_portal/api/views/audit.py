@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.api.http.renderers import CSVRenderer, JSONLinesRenderer, write_csv_lines, write_json_lines
+from autosubmit_portal.api.http.renderers import CSVRenderer, JSONLinesRenderer, write_json_lines
 from autosubmit_portal.api.http.viewsets import PortalViewSet
 from autosubmit_portal.api.objects import find_first
 from autosubmit_portal.api.openapi.documentation import answer, make_format_parameter, operation
@@ -26,6 +26,7 @@ from autosubmit_portal.audit.events import filter_between, filter_like
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Origin, make_origin
 from autosubmit_portal.audit.periods import get_bounds
+from autosubmit_portal.csv_lines import write_csv_lines
 from experiments.audit_visibility import list_visible_entries
 from jobs.autosubmit.secrets import mask_text, mask_value
 

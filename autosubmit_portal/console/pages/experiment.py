@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.addresses import find_experiment
+from autosubmit_portal.console.pages.activity import ActivityPage
 from autosubmit_portal.console.pages.configuration import ConfigurationPage
 from autosubmit_portal.console.pages.logs import LogPages
 from autosubmit_portal.console.pages.pictures import PicturePages
@@ -34,7 +35,7 @@ NEWEST_ACTIVITY = Coalesce("finished_at", "started_at", "submitted_at")
 
 
 @admin.register(Experiment, site=console)
-class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage, PicturePages):
+class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage, PicturePages, ActivityPage):
     """Experiments; what is done to them is asked for by buttons."""
 
     row_part = "<experiment_key:object_id>"

@@ -17,11 +17,11 @@ from autosubmit_portal.access.rights.whose import make_own_condition, make_team_
 from autosubmit_portal.access.visits import find_last_visit, note_visit
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.health import list_failing, list_failures
-from autosubmit_portal.console.parts import needs
+from autosubmit_portal.console.parts import acts, needs
 from autosubmit_portal.console.parts.day_strip import make_strip
 from autosubmit_portal.console.parts.presentation import STATUSES
 from autosubmit_portal.console.site import console
-from experiments.audit_visibility import list_last_words, list_visible_entries
+from experiments import activity
 from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, Target
 from experiments.models import Action, Experiment, Freeze, Site, State
 from experiments.models.action import ActionQuerySet
@@ -86,12 +86,20 @@ def get_now_context(user: Any, whose: str, news_since: datetime) -> dict[str, An
     return {
         **shown,
         "planned_freezes": [frozen for frozen in shown["freezes"] if not frozen.is_active],
+        "acts": acts.tell(activity.read_acts(user, choose_acts(user, whose), SHOWN_ROWS).rows),
         "needs": list_needs(user, experiments, shown, news_since),
         "news_since": news_since,
         "whose": whose,
         "whose_choices": WHOSE.items(),
         "strip": make_strip(actions, experiments),
     }
+
+
+def choose_acts(user: Any, whose: str) -> activity.Choice:
+    """Return which acts belong to these experiments; one's own are of oneself, whatever they are about."""
+    if whose == "all":
+        return activity.Choice()
+    return activity.Choice(experiments=choose_experiments(user, whose), actor_id=user.pk if whose == "mine" else None)
 
 
 def read_parts(user: Any, experiments: QuerySet[Any], actions: ActionQuerySet) -> dict[str, Any]:
@@ -110,8 +118,6 @@ def read_parts(user: Any, experiments: QuerySet[Any], actions: ActionQuerySet) -
         "waiting_actions": list(filter_waiting(actions).order_by("pk")[:SHOWN_ROWS]),
         "failed_actions": list_failed(actions),
         "active_actions": actions.active().count(),
-        "latest_actions": list(actions.order_by("-pk")[:SHOWN_ROWS]),
-        "entries": list_last_words(user, lambda: list_acts(user), SHOWN_ROWS),
         "first_steps": get_first_steps(user),
     }
 
@@ -130,13 +136,8 @@ def list_live_rows(user: Any) -> stamps.PartRows:
         *(stamps.RowCount(rows) for rows in (experiments, running, troubled, actions.active())),
         experiments.filter(changed_at__isnull=False).order_by("-changed_at")[:MOST_STAMPED],
         *(rows.order_by("-pk")[:SHOWN_ROWS] for rows in (actions, ended)),
-        list_visible_entries(user).order_by("-pk").values("pk")[:SHOWN_ROWS],
+        *activity.list_live_rows(user, activity.Choice(), SHOWN_ROWS),
     ]
-
-
-def list_acts(user: Any) -> QuerySet[Any]:
-    """Return the entries of the trail about what people did, without signing in and out."""
-    return list_visible_entries(user).exclude(event__startswith="sign_in.")
 
 
 def make_clock_check(user: Any) -> Callable[[], object]:

@@ -63,6 +63,11 @@ def statuses(experiment: Experiment) -> set[str]:
     return set(experiment.jobs.values_list("status", flat=True))
 
 
+def is_running(experiment: Experiment) -> bool:
+    seen = sync.look_alive(experiment)
+    return seen is not None and seen.is_running
+
+
 def test_a_run_completes_all_jobs(mirrored: Callable[..., Experiment]) -> None:
     experiment = mirrored("small")
     action = queued(experiment, "run")
@@ -98,9 +103,8 @@ def test_a_run_outlives_its_worker_and_stop_ends_it(mirrored: Callable[..., Expe
     experiment = mirrored("long")
     run = queued(experiment, "run")
     execute(run.pk)  # the worker has looked for a while and has gone
-    stop = executed(queued(experiment, "stop"))
-    run.refresh_from_db()
-    assert (stop.state, run.state) == (State.SUCCEEDED, State.CANCELLED)
+    stop = followed(executed(queued(experiment, "stop")))
+    assert (stop.state, followed(run).state) == (State.SUCCEEDED, State.CANCELLED)
     experiment.refresh_from_db()
     assert not experiment.is_running
 
@@ -197,6 +201,7 @@ def test_an_experiment_that_has_started_in_the_meantime_is_not_started_again(
     experiment = mirrored("long")
     run = queued(experiment, "run")
     execute(run.pk)
+    wait_for(lambda: is_running(experiment))
     Action.objects.filter(pk=run.pk).update(state=State.LOST)  # as if somebody had started it from a terminal
     late = executed(queued(experiment, "restart"))
     executed(queued(experiment, "stop", force=True))

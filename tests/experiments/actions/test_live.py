@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ def running(site: Site, make_experiment: MakeExperiment) -> Iterator[Experiment]
     wait_for(lambda: status(experiment, "LONG") == "RUNNING")
     yield experiment
     for pid in processes_of_experiment(experiment):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def queued(experiment: Experiment, kind: str, *names: str, status: str = "") -> Action:

@@ -10,6 +10,7 @@ from jobs.autosubmit.job_record import JobRecord
 from jobs.autosubmit.pickles.unpickler import load
 from jobs.autosubmit.refusal import Refused
 from tests.support import stores
+from tests.support.waiting import PATIENCE
 
 PROGRAM = Path(__file__).parents[2] / "support" / "yaml_values.py"
 
@@ -32,7 +33,7 @@ def test_a_list_with_all_values_of_the_installed_yaml_reader_is_read(
 ) -> None:
     path = tmp_path / "job_list_a000.pkl"
     command = [str(autosubmit.parent / "python"), str(PROGRAM), str(path), protocol]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=PATIENCE)
     (job,) = read_job_list(path).jobs
     assert is_whole(job)
 

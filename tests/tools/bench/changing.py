@@ -224,15 +224,18 @@ def _verdicts_of_longest(database: str, it: FirstPass) -> list[Verdict]:
 
 
 def _go_round(lists: list[List], ask: "Ask", rounds: int, member: Member) -> None:
+    """Change the lists when they are due, each at least once, until all changes are seen."""
     connection = Connection(member.server)
     began = time.monotonic()
     for each in lists:
         each.due = began + random.uniform(0, each.every)
     keys = {each.pk: each for each in lists}
     query = f"SELECT id, status FROM jobs_job WHERE id IN ({', '.join(map(str, keys))})"
-    while time.monotonic() < began + rounds * EVERY_SECONDS or any(each.changed_at for each in lists):
+    until = began + rounds * EVERY_SECONDS
+    while time.monotonic() < until or any(each.changed_at or not each.seconds for each in lists):
         for each in lists:
-            if each.due <= time.monotonic() < began + rounds * EVERY_SECONDS and each.changed_at is None:
+            is_due = each.changed_at is None and each.due <= time.monotonic()
+            if is_due and (time.monotonic() < until or not each.seconds):
                 each.change()
         for pk, status in ask(query):
             keys[pk].see(status, connection)

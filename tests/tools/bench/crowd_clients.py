@@ -18,8 +18,9 @@ from time import process_time
 from urllib.parse import urlsplit
 
 from tests.support.services import Http
+from tests.support.waiting import PATIENCE
 
-TAB_SECONDS, AGAIN_SECONDS, OPEN_SECONDS = 3.0, 5.0, 300.0
+TAB_SECONDS, AGAIN_SECONDS = 3.0, 5.0
 STAMP = re.compile(rb'data-stamp="(\w+)"')
 
 
@@ -59,7 +60,7 @@ class Clients:
             head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {self._token(number)}\r\n\r\n"
             self.slow.append(self._send(head))
         for _ in self.crowd.sessions:
-            assert self.opened.acquire(timeout=OPEN_SECONDS), "A tab was not opened."
+            assert self.opened.acquire(timeout=PATIENCE), "A tab was not opened."
 
     def _work(self) -> Iterator[Callable[[], None]]:
         for number in range(len(self.crowd.sessions)):
@@ -74,7 +75,7 @@ class Clients:
 
     def _look(self, number: int) -> None:
         """Do what live.js does in a tab that somebody is at: open a page, then ask whether it has changed."""
-        connection = http.client.HTTPConnection(urlsplit(self.crowd.url).netloc, timeout=120)
+        connection = http.client.HTTPConnection(urlsplit(self.crowd.url).netloc, timeout=PATIENCE)
         address = f"/experiments/~{number + 1}/"
         cookie = {"Cookie": f"sessionid={self.crowd.sessions[number]}"}
         self.is_over.wait(TAB_SECONDS * number / len(self.crowd.sessions))

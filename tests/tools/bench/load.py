@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from urllib.parse import urlsplit
 
-TIMEOUT_SECONDS = 120.0
+from tests.support.waiting import PATIENCE
+
+TIMEOUT_SECONDS = PATIENCE
 _PIECE = 1 << 18
 _LAST_CHUNK = b"0\r\n\r\n"
 

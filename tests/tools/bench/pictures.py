@@ -10,6 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.support.waiting import PATIENCE
 from tests.tools.bench import page
 from tests.tools.bench.filled import Filled, filled
 from tests.tools.bench.judgement import Verdict, at_least, at_most, table
@@ -106,9 +107,10 @@ def look(chromium: Browser, one: Filled, path: str) -> Drawn:
     """Open a picture in a new window and move it."""
     context = chromium.new_context(base_url=one.portal.url, viewport=VIEW)
     context.add_cookies([{"name": "sessionid", "value": one.facts["session"], "url": one.portal.url}])
+    context.set_default_timeout(1000 * PATIENCE)
     tab = context.new_page()
-    tab.goto(path, timeout=60_000)
-    tab.wait_for_selector("canvas[data-jobs]", timeout=60_000)
+    tab.goto(path)
+    tab.wait_for_selector("canvas[data-jobs]")
     seconds, sent = tab.evaluate(FIRST), tab.evaluate(SENT)
     frames = move_near(tab, 1), move_near(tab, 2)
     context.close()

@@ -20,7 +20,6 @@ KINDS = {
     "cancel": 8,
     "create": 4,
 }
-PATIENCE_SECONDS = 15.0
 AGAIN_SECONDS = 0.3
 
 

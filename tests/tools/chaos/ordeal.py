@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 from tests.tools.chaos import evidence
 from tests.tools.chaos.client import Client
 from tests.tools.chaos.faults import Faults
@@ -17,10 +17,6 @@ from tests.tools.chaos.fleet import Fleet, Setup, fleet
 
 CLIENTS = 3
 PAUSE_SECONDS = (0.2, 1.2)
-# Supervision is due every minute and looked for every half; an action may need two looks, each with its patience. So
-# long nothing may go on: a busy machine needs longer for all.
-SETTLE_SECONDS = 240.0
-HASTY_SETTLE_SECONDS = 90.0
 RING_SECONDS = 4.0
 
 
@@ -98,11 +94,11 @@ def _settle(made: Fleet, in_haste: bool) -> float:
     Return how long that was.
     """
     began = changed = rung = time.monotonic()
-    patience, before = HASTY_SETTLE_SECONDS if in_haste else SETTLE_SECONDS, ([0], [0])
+    before = ([0], [0])
     while (left := (evidence.active(made), evidence.unkept(made))) != ([], []):
         if left != before:
             changed, before = time.monotonic(), left
-        if time.monotonic() - changed > patience:
+        if time.monotonic() - changed > PATIENCE:
             break
         if in_haste and time.monotonic() - rung > RING_SECONDS:
             made.deliver([("supervise", "portal")])
