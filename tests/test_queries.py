@@ -54,7 +54,7 @@ NAMES = {
     "jobs/": SET_STATUS.name,
 }
 LOG = "out"
-MODELS = {folder: model.split("/") for model, folder in FOLDERS.items()}
+MODELS = {folder: model.replace("/", ".") for model, folder in FOLDERS.items()}
 # These only lead elsewhere, by rows of which there need be none.
 LEFT_OUT = {"r/<path:content_type_id>/<path:object_id>/", "logout/"}
 # What may be answered instead of the thing: it is elsewhere, nothing was chosen, GET is not offered, no store is there.
@@ -103,7 +103,7 @@ def _filled(route: str, variable: str) -> str:
     if variable == "object_id" and "_key:" in route:
         return _keyed(route)
     if variable in ("object_id", "id"):
-        return _numbered(apps.get_model(*MODELS[route.partition("/")[0]]))
+        return _numbered(apps.get_model(MODELS[route.partition("/")[0]]))
     match variable:
         case "token_id":
             return ApiToken.objects.earliest("created").token_key
