@@ -12,9 +12,10 @@ is the row with that number. Addresses of before redirect to these.
 """
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, unquote
 
+from django.contrib.admin import AdminSite
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponsePermanentRedirect
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter, reverse
@@ -24,9 +25,6 @@ from django.views.decorators.http import require_safe
 from experiments.models import Experiment
 from experiments.models.experiment import choose_meant
 from jobs.models import Job
-
-if TYPE_CHECKING:
-    from autosubmit_portal.console.site import Console
 
 EXPERIMENTS = "experiments"
 # The folder of each list, by what Django would call it.
@@ -149,7 +147,7 @@ def place(url: "URLPattern | URLResolver") -> "list[URLPattern | URLResolver]":
     return [path(f"{EXPERIMENTS}/", include(keyed)), path(f"{folder}/", include(others))]
 
 
-def list_old(console: "Console") -> "list[URLPattern]":
+def list_old(console: AdminSite) -> "list[URLPattern]":
     """Return the addresses of before, which redirect for good to those of now."""
     olds = "|".join(FOLDERS)
     return [re_path(rf"^(?P<old>{olds})/(?P<rest>.*)$", console.admin_view(require_safe(redirect_old)))]
