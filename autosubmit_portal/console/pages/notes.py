@@ -1,11 +1,11 @@
 """Writing and removing notes in the console: forms of other pages come here, and their pages are shown again."""
 
-from typing import Any
+from collections.abc import Callable
 
 from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
@@ -30,30 +30,35 @@ class NoteForm(forms.Form):
 
 
 class NotePages(ReadOnlyAdmin):
-    """Gives the admin of experiments `<id>/notes/` and `<id>/notes/<note>/`, which take what forms send."""
+    """Gives the admin of experiments `notes/` and `notes/<note>/remove/`, which take what forms send."""
 
     def get_urls(self) -> list[URLPattern]:
         """Add both."""
         return [
             self.make_row_url("notes", require_POST(self.write_view)),
-            self.make_row_url("notes_remove", require_POST(self.remove_view), "<int:note_id>/"),
+            path(
+                f"{self.row_part}/notes/<int:note_id>/remove/",
+                self.admin_site.admin_view(require_POST(self.remove_view)),
+                name=self.get_route("notes_remove"),
+            ),
             *super().get_urls(),
         ]
 
-    def write_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+    def write_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Write a note, or acknowledge what is wrong, and go back."""
 
-        def write(experiment: Experiment, values: dict[str, Any]) -> str:
-            write_note(NotePlan(experiment=experiment, **values), actor=get_actor(request), origin=make_origin(request))
-            return f"You have taken it: {experiment}." if values["acknowledges"] else "The note is written."
+        def write(experiment: Experiment) -> str:
+            plan = NotePlan(experiment=experiment, **form.cleaned_data)
+            write_note(plan, actor=get_actor(request), origin=make_origin(request))
+            return f"You have taken it: {experiment}." if plan.acknowledges else "The note is written."
 
         form = NoteForm(request.POST)
-        if not form.is_valid():
-            messages.error(request, " ".join(str(text) for texts in form.errors.values() for text in texts))
-            return self.go_back(request, object_id)
-        return self.change_note(request, object_id, lambda experiment: write(experiment, form.cleaned_data))
+        if form.is_valid():
+            return self.change_note(request, object_id, write)
+        messages.error(request, " ".join(str(text) for texts in form.errors.values() for text in texts))
+        return go_back(request, self.get_visible_object(request, object_id))
 
-    def remove_view(self, request: HttpRequest, object_id: int, note_id: int) -> HttpResponse:
+    def remove_view(self, request: HttpRequest, object_id: str, note_id: int) -> HttpResponse:
         """Remove a note, and go back."""
 
         def remove(experiment: Experiment) -> str:
@@ -66,19 +71,20 @@ class NotePages(ReadOnlyAdmin):
 
         return self.change_note(request, object_id, remove)
 
-    def change_note(self, request: HttpRequest, object_id: int, change: Any) -> HttpResponse:
+    def change_note(
+        self, request: HttpRequest, object_id: str, change: Callable[[Experiment], str]
+    ) -> HttpResponseRedirect:
         """Do it, and go back to the page of the form, which tells the message or the refusal."""
-        experiment = self.get_visible_object(request, str(object_id))
+        experiment: Experiment = self.get_visible_object(request, object_id)
         try:
             messages.success(request, change(experiment))
         except self.refusals as refusal:
             messages.error(request, explain_refusal(refusal))
-        return self.go_back(request, object_id)
+        return go_back(request, experiment)
 
-    def go_back(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Redirect to the page of the portal that the form names, by default that of the experiment."""
-        back = request.POST.get("back", "")
-        is_ours = back.startswith("/") and url_has_allowed_host_and_scheme(back, allowed_hosts=None)
-        return HttpResponseRedirect(
-            back if is_ours else reverse("admin:experiments_experiment_change", args=[object_id])
-        )
+
+def go_back(request: HttpRequest, experiment: Experiment) -> HttpResponseRedirect:
+    """Redirect to the page of the portal that the form names, by default that of the experiment."""
+    back = request.POST.get("back", "")
+    is_ours = back.startswith("/") and url_has_allowed_host_and_scheme(back, allowed_hosts=None)
+    return HttpResponseRedirect(back if is_ours else reverse("admin:experiments_experiment_change", args=[experiment]))

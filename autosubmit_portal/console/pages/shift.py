@@ -107,7 +107,7 @@ def list_failed(experiments: "QuerySet[Any]", shift: Shift) -> list[Experiment]:
 def list_notes(experiments: "QuerySet[Any]", shift: Shift) -> list[Note]:
     """Return the notes that were written in the time and hold."""
     rows = Note.objects.current().filter(made_at__gte=shift.since, made_at__lt=shift.until, acknowledges="")
-    found = rows.filter(experiment__in=experiments.values("pk")).select_related("experiment")
+    found = rows.filter(experiment__in=experiments.values("pk")).select_related("experiment__site")
     return list(found.order_by("-made_at")[:MOST_ROWS])
 
 
