@@ -51,8 +51,8 @@ def scanner(server: Portal) -> Scanner:
     ("path", "status"),
     [
         ("/", 200),
-        ("/experiments/experiment/", 200),
-        ("/experiments/experiment", 302),
+        ("/experiments/", 200),
+        ("/experiments", 302),
         ("/nothing/here/", 404),
         ("/v4", 200),
         ("/v4/experiments", 200),
