@@ -56,7 +56,7 @@ PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.e
 	PORTAL_GATEWAY=/run/autosubmit-portal-gateway
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos case-es case-climate-dt case-edito procedures fuzz trace bench peer screenshots dist image-check sbom clean
+.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos case-es case-climate-dt case-edito procedures fuzz trace bench peer back-test screenshots dist image-check sbom clean
 .PHONY: packages-for-up packages-for-test
 
 help: ## list what there is to do
@@ -206,6 +206,9 @@ trace: install-tests ## how many files and jumps between them a request takes (F
 bench: packages-for-test install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, changes, hosts, lists, load, pictures, procedures, sites, changing, mirror or reads)
 	@$(PY) -m tests.tools.bench --autosubmit "$(AUTOSUBMIT)" --peer "$(PEER)" --tools "$(TOOLS)" --stores "$(STORES)" \
 		$(foreach part,$(ONLY),--only $(part))
+
+back-test: install-tests ## how far forecasts of the end were off, on recorded histories (STORES="folders")
+	@$(PY) -m tests.tools.back_test $(STORES)
 
 screenshots: packages-for-test install-tests autosubmit ## the pictures of docs/, from the running product
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/tools/screenshots.py

@@ -26,11 +26,15 @@ from autosubmit_portal.agent.protocol.fields import (
 from autosubmit_portal.agent.protocol.strict_json import Message
 from experiments.autosubmit.liveness import Liveness
 from experiments.autosubmit.plans import (
+    HIGHEST_LIMIT,
+    LIMITED,
     LONGEST_SECTION,
     LONGEST_SLEEP_SECONDS,
     LONGEST_VALUE,
+    MOST_PLATFORMS,
     MOST_SECTIONS,
     PLANNED,
+    Limits,
     ReadPlans,
 )
 from experiments.autosubmit.store import NO_OWNER, ExperimentRecord, Fingerprint, Recorded, Store
@@ -78,7 +82,10 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """What the process that holds the lock of an experiment is and does, as `Liveness` finds it at its host."""
+    """What the process that holds the lock of an experiment is and does, as `Liveness` finds it at its host.
+
+    An agent from before they were told says neither `owner` nor `command`.
+    """
 
     is_running: bool
     pid: int | None
@@ -86,6 +93,8 @@ class RunState:
     locked_by: str = ""
     ignores_interrupt: bool = False
     is_asleep: bool = False
+    owner: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +150,8 @@ def make_run_state(alive: Liveness) -> RunState:
         alive.locked_by[:LONGEST_HOLDER],
         alive.ignores_interrupt,
         alive.is_asleep,
+        alive.owner[:_LONGEST_OWNER],
+        mask_text(alive.command)[:LONGEST_EVIDENCE],
     )
 
 
@@ -151,7 +162,8 @@ def tell_run_state(state: RunState) -> Message:
 
 def understand_run_state(value: object) -> RunState:
     """Return what such an object says."""
-    told = _require_object(value, *(each.name for each in fields(RunState)))
+    usual = {"owner": "", "command": ""} | value if isinstance(value, dict) else value
+    told = _require_object(usual, *(each.name for each in fields(RunState)))
     return RunState(
         take_flag(told, "is_running"),
         None if told.get("pid") is None else take_number(told, "pid", least=1, most=LARGEST_NUMBER),
@@ -159,6 +171,8 @@ def understand_run_state(value: object) -> RunState:
         take_text(told, "locked_by", most=LONGEST_HOLDER),
         take_flag(told, "ignores_interrupt"),
         take_flag(told, "is_asleep"),
+        take_text(told, "owner", most=_LONGEST_OWNER),
+        take_text(told, "command", most=LONGEST_EVIDENCE),
     )
 
 
@@ -336,10 +350,10 @@ def _understand_edge(value: object) -> Edge:
 
 
 def _understand_plans(value: object) -> ReadPlans | None:
-    """Return the plans that were told; an agent from before SAFETYSLEEPTIME was told leaves that out."""
+    """Return the plans that were told; an agent from before leaves out what was not told then."""
     if value is None:
         return None
-    more = {"sleep_seconds"} & value.keys() if isinstance(value, dict) else ()
+    more = {"sleep_seconds", "limits"} & value.keys() if isinstance(value, dict) else ()
     told = _require_object(value, "plans", "source", *more)
     plans = take_object(told, "plans")
     if len(plans) > MOST_SECTIONS:
@@ -348,7 +362,22 @@ def _understand_plans(value: object) -> ReadPlans | None:
     understood = dict(zip(names, map(_understand_plan, plans.values()), strict=True))
     is_told = told.get("sleep_seconds") is not None
     sleep_seconds = take_number(told, "sleep_seconds", most=LONGEST_SLEEP_SECONDS) if is_told else None
-    return ReadPlans(understood, take_text(told, "source", most=60), sleep_seconds)
+    limits = _understand_limits(told.get("limits", {}))
+    return ReadPlans(understood, take_text(told, "source", most=60), sleep_seconds, limits)
+
+
+def _understand_limits(value: object) -> Limits:
+    if not isinstance(value, dict) or len(value) > MOST_PLATFORMS + 1:
+        raise ProtocolError(f"“limits” must be an object of at most {MOST_PLATFORMS + 1} platforms")
+    names = (_require_text(name, _IN_UPPER_CASE * LONGEST_SECTION) for name in value)
+    return dict(zip(names, map(_understand_limit, value.values()), strict=True))
+
+
+def _understand_limit(value: object) -> dict[str, int]:
+    if not isinstance(value, dict):
+        raise ProtocolError("a limit must be an object")
+    refuse_others(value, *LIMITED)
+    return {name: take_number(value, name, most=HIGHEST_LIMIT) for name in value}
 
 
 def _understand_plan(value: object) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the jobs of each section are to be sent with, and how long a run sleeps, as the configuration says.
+"""What the jobs of each section are to be sent with, how many at a time, and how long a run sleeps.
 
 Only what Autosubmit 4.1.17 takes from there without knowing the job is told (`Job.update_parameters`): a value with a
 reference that is resolved for each job, a list of parts, or a wallclock that grows with the chunks is left out.
@@ -6,7 +6,7 @@ reference that is resolved for each job, a list of parts, or a wallclock that gr
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,17 @@ Plans = dict[str, dict[str, str]]
 USUAL_SLEEP_SECONDS, LONGEST_SLEEP_SECONDS = 10, 366 * 86_400
 """What Autosubmit takes without a SAFETYSLEEPTIME (4.1.17), and the longest that is believed."""
 
+Limits = dict[str, dict[str, int]]
+"""By the name of a platform, in upper case, how many jobs Autosubmit has there at most: in `total`, and `waiting`.
+
+Blank is the name of all platforms without limits of their own.
+"""
+
+LIMITED = {"total": ("TOTALJOBS", "TOTAL_JOBS"), "waiting": ("MAXWAITINGJOBS", "MAX_WAITING_JOBS")}
+MOST_PLATFORMS, HIGHEST_LIMIT = 200, 1_000_000
+
 # A mark of what is read: what was read of the same file before was less.
-_EDITION = 2
+_EDITION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,7 @@ class ReadPlans:
     plans: Plans
     source: str
     sleep_seconds: int | None = None
+    limits: Limits = field(default_factory=dict)
 
 
 def read_plans(store: Store, expid: str, runs: Sequence[RunRecord], known: str) -> ReadPlans | None:
@@ -68,7 +78,7 @@ def read_plans(store: Store, expid: str, runs: Sequence[RunRecord], known: str) 
         configuration = parse_json(kept) if kept else _read_file(folder)
     except (UnreadableHistory, BadData, TooLong, LeadsOutside, OSError, UnicodeDecodeError):
         configuration = {}
-    return ReadPlans(extract_plans(configuration), source, extract_sleep(configuration))
+    return ReadPlans(extract_plans(configuration), source, extract_sleep(configuration), extract_limits(configuration))
 
 
 def _get_change_time(path: Path) -> int:
@@ -112,6 +122,27 @@ def extract_sleep(configuration: Mapping[str, Any]) -> int | None:
         return None
     told = to_text(settings.get("SAFETYSLEEPTIME", USUAL_SLEEP_SECONDS), 20).strip()
     return min(int(told), LONGEST_SLEEP_SECONDS) if told.isascii() and told.isdecimal() else None
+
+
+def extract_limits(configuration: Mapping[str, Any]) -> Limits:
+    """Return how many jobs a run has on its platforms at most; none of what has another form."""
+    general = _get_mapping(configuration.get("CONFIG") or _get_mapping(configuration.get("conf")).get("config"))
+    platforms = _get_mapping(configuration.get("PLATFORMS") or configuration.get("platforms"))
+    names = [*platforms][:MOST_PLATFORMS]
+    own = {to_text(name, LONGEST_SECTION).upper(): {**general, **_get_mapping(platforms[name])} for name in names}
+    limits = {name: _extract_limit(settings) for name, settings in {"": general, **own}.items()}
+    return {name: limit for name, limit in limits.items() if limit and (not name or limit != limits[""])}
+
+
+def _extract_limit(settings: Mapping[str, Any]) -> dict[str, int]:
+    # What a platform says itself comes after the general settings, under either name.
+    found = {name: [settings[key] for key in keys if key in settings] for name, keys in LIMITED.items()}
+    told = {name: to_text(values[-1], 20).strip() for name, values in found.items() if values}
+    return {
+        name: min(int(text), HIGHEST_LIMIT)
+        for name, text in told.items()
+        if text.isascii() and text.isdecimal() and int(text) > 0
+    }
 
 
 def _convert_to_4(configuration: Mapping[str, Any]) -> Mapping[str, Any]:

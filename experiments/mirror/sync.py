@@ -252,7 +252,12 @@ def _describe_edges(difference: Difference) -> dict[str, Any]:
 def _describe_plans(read: ReadPlans | None) -> dict[str, Any]:
     if read is None:
         return {}
-    return {"plans": read.plans, "plans_source": read.source, "sleep_seconds": read.sleep_seconds}
+    return {
+        "plans": read.plans,
+        "plans_source": read.source,
+        "sleep_seconds": read.sleep_seconds,
+        "limits": read.limits,
+    }
 
 
 def _describe_failures(experiment: Experiment, reading: ExperimentReading, difference: Difference) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The vigil over a site: hand the facts of its experiments to the rules, and write what needs somebody.
 
+Of what runs it also has the forecasts made.
+
 What the rules say depends on the clock, so that they are asked again and again, but only about what runs, and about
 what is known to be wrong.
 """
@@ -17,6 +19,8 @@ from experiments.attention.alarm import Alarm, tell_alarms
 from experiments.attention.facts import ActiveJob, RunFacts
 from experiments.attention.rules import QUEUED_STATUSES, find_alarms
 from experiments.autosubmit.life import NO_LIFE, Life
+from experiments.forecast.wallclock import parse_wallclock
+from experiments.mirror.outlook import Outlook
 from experiments.mirror.sightings import UNSEEN
 from experiments.models import Experiment, Run
 from jobs.autosubmit.statuses import ACTIVE, DONE
@@ -33,7 +37,6 @@ READY_PAUSE_SECONDS = 300.0
 MOST_LOOKS = 10
 # Of one experiment so many jobs at most are watched.
 MOST_JOBS = 1_000
-
 
 # By the state of a process, the rule that has an alarm of it.
 RULES_OF_STATES = {"T": "stopped", "t": "stopped", "D": "disk_sleep"}
@@ -68,6 +71,7 @@ class Vigil:
         self.site_id, self.is_patient = site_id, is_patient
         self._processes: dict[str, Process] = {}
         self._watches: dict[str, Watch] = {}
+        self._outlook = Outlook(is_patient=is_patient)
         self._due = 0.0
         self._looks_left = MOST_LOOKS
 
@@ -92,13 +96,18 @@ class Vigil:
         running = {experiment.expid for experiment in experiments if experiment.is_running}
         self._watches = {expid: watch for expid, watch in self._watches.items() if expid in running}
         jobs, ended = _read_jobs(experiments), _read_ends(experiments)
+        runs = []
         for experiment in experiments:
             watch = self._watches.setdefault(experiment.expid, Watch()) if experiment.is_running else Watch()
             self._look_for_ready(experiment, watch)
             active = _follow(experiment, jobs.get(experiment.pk, {}))
             process = self._processes.get(experiment.expid, NO_PROCESS)
             facts = _make_facts(experiment, process, watch, active, ended.get(experiment.pk))
-            _write(experiment, process.life, active, _settle(find_alarms(facts), experiment))
+            alarms = find_alarms(facts)
+            _write(experiment, process.life, active, _settle(alarms, experiment))
+            if experiment.is_running:
+                runs.append((experiment, alarms))
+        self._outlook.keep(runs)
 
     def _find_rows(self) -> QuerySet[Any]:
         """Return what runs, and what is wrong or was said to be: few, which partial indexes find."""
@@ -163,15 +172,6 @@ def _follow_each(experiment: Experiment, jobs: Mapping[str, tuple[str, Job]], no
             at = min(job.started_at, now)
         wallclock = job.wallclock or experiment.plans.get(job.section.upper(), {}).get("wallclock", "")
         yield ActiveJob(name, status, at, parse_wallclock(wallclock))
-
-
-def parse_wallclock(text: str) -> int | None:
-    """Return the seconds of a wallclock as Autosubmit writes it, `hh:mm` or `hh:mm:ss`; None if it has none."""
-    parts = text.split(":")
-    if len(parts) not in (2, 3) or not all(part.isascii() and part.isdecimal() and len(part) < 6 for part in parts):
-        return None
-    hours, minutes, seconds = map(int, [*parts, "0"][:3])
-    return 3600 * hours + 60 * minutes + seconds or None
 
 
 def _make_facts(

@@ -8,11 +8,13 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce
+from django.utils import timezone
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.unix import get_uid
 from experiments.attention.alarm import Alarm, read_alarms
 from experiments.autosubmit.store import NO_OWNER
+from experiments.forecast.forecast import NOT_MADE, NOTHING_RUNS, Forecast, read_forecast
 from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
 from jobs.autosubmit.statuses import ACTIVE, DONE
@@ -120,6 +122,7 @@ class Experiment(models.Model):
     plans = models.JSONField(default=dict)
     plans_source = models.CharField(max_length=60, blank=True)
     sleep_seconds = models.PositiveIntegerField(null=True, help_text="SAFETYSLEEPTIME of its runs.")
+    limits = models.JSONField(default=dict, help_text="How many jobs its runs have on a platform at most.")
     run_began_at = models.DateTimeField(null=True, help_text="When the process of its latest run began.")
     logged_at = models.DateTimeField(null=True, help_text="When the log of its latest run was written last.")
     active_since = models.JSONField(default=dict)
@@ -127,6 +130,7 @@ class Experiment(models.Model):
     is_dead = models.BooleanField(default=False)
     attention = models.JSONField(default=list)
     attention_rules = models.CharField(max_length=200, blank=True)
+    forecast = models.JSONField(default=dict, help_text="When its run is expected to end.")
     gone_at = models.DateTimeField(null=True, help_text="When it was first missing from the store.")
     expid_since = models.DateTimeField(
         null=True, help_text="Since when the expid is its own, where another experiment had it before."
@@ -182,6 +186,15 @@ class Experiment(models.Model):
     def alarms(self) -> list[Alarm]:
         """What needs somebody, the most urgent first."""
         return read_alarms(self.attention)
+
+    @property
+    def current_forecast(self) -> Forecast:
+        """When its run is expected to end, or why nothing can be said; what was said of a run before does not count."""
+        made = read_forecast(self.forecast) if self.forecast else None
+        is_of_run = made is not None and (self.run_began_at is None or made.made_at >= self.run_began_at)
+        if self.is_running and made is not None and is_of_run:
+            return made
+        return Forecast(made_at=timezone.now(), why_not=NOT_MADE if self.is_running else NOTHING_RUNS)
 
     @property
     def alive_at(self) -> datetime | None:

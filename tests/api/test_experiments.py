@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from experiments.forecast.forecast import Forecast, tell_forecast
 from experiments.models import Experiment, Site
 from tests.support import factories
 
@@ -252,3 +253,16 @@ def test_experiments_that_need_somebody_are_found(
 
 def test_a_rule_that_there_is_not_is_refused(as_viewer: APIClient) -> None:
     assert as_viewer.get("/v4/experiments?attention=tired").status_code == 400
+
+
+def test_the_forecast_of_a_run_is_told_beside_the_serial_estimate(as_viewer: APIClient, experiment: Experiment) -> None:
+    told = Forecast(made_at=datetime.now(UTC), ends_at=datetime(2031, 7, 1, 12, tzinfo=UTC), path={"SIM": 3}, rate=2.5)
+    Experiment.objects.update(is_running=True, forecast=tell_forecast(told))
+    shown = as_viewer.get("/v4/experiments/a000").json()["forecast"]
+    assert (shown["ends_at"], shown["path"], shown["rate"]) == ("2031-07-01T12:00:00+00:00", {"SIM": 3}, 2.5)
+    assert (shown["why_not"], shown["condition"], shown["unmeasured"]) == (None, None, [])
+
+
+def test_what_does_not_run_has_no_forecast_and_says_so(as_viewer: APIClient, experiment: Experiment) -> None:
+    shown = as_viewer.get("/v4/experiments/a000").json()["forecast"]
+    assert (shown["ends_at"], shown["why_not"]) == (None, "Nothing runs now.")

@@ -9,6 +9,7 @@ from autosubmit_portal.api.serializers.common import Listing, PageInfo
 from autosubmit_portal.api.serializers.fields import CountField, InstantField, TextOrNullField, make_texts
 from experiments.actions.call_empty import HostState
 from experiments.attention.rules import TITLES
+from experiments.forecast.forecast import Forecast
 from experiments.models import Experiment, Host, Site
 from experiments.models.site import RunAs, Unpushed
 
@@ -46,6 +47,25 @@ class AttentionField(serializers.ListField):
     def to_representation(self, data: Any) -> list[Any]:
         """Write each, with null for what is blank."""
         return [one | {name: one[name] or None for name in ("remedy", "job")} for one in data]
+
+
+class ForecastItem(serializers.Serializer[Forecast]):
+    """When the run of an experiment is expected to end, and what that rests on."""
+
+    ends_at = InstantField(allow_null=True, help_text="When its last job is expected to end; null without a forecast.")
+    earliest_at = InstantField(allow_null=True, help_text="Four in five ends lie between this …")
+    latest_at = InstantField(allow_null=True, help_text="… and this.")
+    why_not = TextOrNullField(help_text="Why there is no forecast; null if there is one.")
+    condition = TextOrNullField(help_text="What must be done first, as a failed job blocks others; null for nothing.")
+    jobs_left = serializers.IntegerField(help_text="Number of jobs that are not done.")
+    measured = serializers.IntegerField(help_text="Number of jobs whose times it was learned from.")
+    recalled = make_texts(help_text="Sections with jobs left that were measured only before their jobs were reset.")
+    unmeasured = make_texts(help_text="Sections with jobs left that were never measured: guessed by their wallclock.")
+    path = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Number of jobs by section on the longest way to the end."
+    )
+    rate = serializers.FloatField(allow_null=True, help_text="Jobs done in an hour, in this run and its last day.")
+    made_at = InstantField(help_text="When the forecast was made.")
 
 
 class ExperimentItem(serializers.Serializer[Experiment]):
@@ -126,6 +146,10 @@ class ExperimentDetail(ExperimentItem):
     gone_at = InstantField(allow_null=True, help_text="When it was first missing from the store.")
     run_began_at = InstantField(
         allow_null=True, help_text="When the process of its latest run began, if that is known."
+    )
+    forecast = ForecastItem(
+        source="current_forecast",
+        help_text="When its run is expected to end. `eta` is the serial estimate of one section.",
     )
     alive_at = InstantField(allow_null=True, help_text="The last sign of life of its run; null while it does not run.")
 

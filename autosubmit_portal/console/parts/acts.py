@@ -11,7 +11,7 @@ from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.parts.presentation import format_duration, kind_title
 from experiments.activity import Act
 from experiments.catalogue.kinds import CATALOGUE, Target
-from experiments.models import Action, State
+from experiments.models import Action, Experiment, State
 from jobs.autosubmit.secrets import mask_text
 
 SOMEBODY = "somebody"
@@ -35,6 +35,12 @@ _DECISIONS = {
     "action.rejected": "rejected",
     "action.cancel_requested": "asked to cancel",
 }
+_OF_NOTES = {
+    "note.written": "wrote a note on",
+    "note.acknowledged": "has seen and taken",
+    "note.removed": "removed a note on",
+    "note.refused": "asked to write or remove a note on",
+}
 _LOOKS = {State.SUCCEEDED: "succeeded", State.FAILED: "failed", State.LOST: "failed", State.CANCELLED: "cancelled"}
 
 
@@ -52,7 +58,7 @@ class Line:
     address: str
     outcome: str
     look: str
-    experiment_id: int | None = None
+    experiment: Experiment | None = None
     reason: str = ""
     message: str = ""
     started_at: datetime | None = None
@@ -97,7 +103,7 @@ def _tell_action(action: Action, act: Act) -> Line:
         address=reverse("admin:experiments_action_change", args=[action.pk]),
         outcome=State(action.state).label.lower(),
         look=_LOOKS.get(State(action.state), action.state),
-        experiment_id=action.experiment_id,
+        experiment=action.experiment,
         reason=mask_text(action.reason),
         message=mask_text(" ".join(filter(None, (decided, cancelled, said)))),
         started_at=action.started_at,
@@ -154,6 +160,8 @@ def _describe_entry(entry: AuditEntry, thing: str, happened: str) -> str:
     if happened.endswith("_outside"):
         return _OUTSIDE_WORDS.get(happened.removesuffix("_outside"), happened.replace("_", " "))
     asked = kind_title(entry.kind).lower()
+    if entry.event in _OF_NOTES:
+        return _OF_NOTES[entry.event]
     if entry.event in _DECISIONS:
         return f"{_DECISIONS[entry.event]} “{asked}” of"
     if entry.event == "action.refused" and entry.kind:

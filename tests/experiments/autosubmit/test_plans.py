@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from experiments.autosubmit.plans import PLANNED, RESOLVED, add_plan, extract_plans, extract_sleep, read_plans
+from experiments.autosubmit.plans import (
+    PLANNED,
+    RESOLVED,
+    Limits,
+    add_plan,
+    extract_limits,
+    extract_plans,
+    extract_sleep,
+    read_plans,
+)
 from experiments.autosubmit.store import Store
 from jobs.autosubmit.history import read_runs
 from tests.support.small_stores import make_store
@@ -169,3 +178,22 @@ def test_nothing_is_planned_of_a_job_that_was_sent(status: str) -> None:
 )
 def test_the_pause_of_a_run_is_that_of_the_configuration(configuration: dict[str, Any], seconds: int | None) -> None:
     assert extract_sleep(configuration) == seconds
+
+
+@pytest.mark.parametrize(
+    ("configuration", "limits"),
+    [
+        ({"CONFIG": {"TOTALJOBS": 20, "MAXWAITINGJOBS": "10"}}, {"": {"total": 20, "waiting": 10}}),
+        ({"conf": {"config": {"TOTALJOBS": "6"}}}, {"": {"total": 6}}),
+        (
+            {"CONFIG": {"TOTALJOBS": 20}, "PLATFORMS": {"mn5": {"TOTALJOBS": 3, "TOTAL_JOBS": 4}, "LOCAL": {}}},
+            {"": {"total": 20}, "MN5": {"total": 4}},
+        ),
+        ({"PLATFORMS": {"MN5": {"MAX_WAITING_JOBS": 2}}}, {"MN5": {"waiting": 2}}),
+        ({"CONFIG": {"TOTALJOBS": "many", "MAXWAITINGJOBS": -1}}, {}),
+        ({"CONFIG": ["TOTALJOBS"], "PLATFORMS": {"MN5": None}}, {}),
+        ({}, {}),
+    ],
+)
+def test_limits_of_platforms_come_before_the_general_ones(configuration: dict[str, Any], limits: Limits) -> None:
+    assert extract_limits(configuration) == limits

@@ -1,0 +1,254 @@
+"""The forecast of an end: the rest of the workflow played through with what was learned of its jobs."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from experiments.forecast.durations import Durations, learn
+from experiments.forecast.facts import ForecastFacts, ForecastJob
+from experiments.forecast.schedule import Left, play
+from jobs.autosubmit.statuses import ACTIVE, DONE
+from jobs.pictures.levels import list_children
+from jobs.pictures.picture import Edge
+
+MOST_JOBS = 200_000
+"""Of larger lists there is no forecast: it would take longer than it tells."""
+
+NOTHING_RUNS = "Nothing runs now."
+NOT_MADE = "It is made within a minute of the first look at the run."
+NO_JOBS = "There is no job list yet."
+NO_EDGES = "Which jobs wait for which is not known."
+IN_CIRCLE = "Some jobs wait for each other."
+NOTHING_MEASURED = "No job has ended yet from which to learn, and no wallclock is known."
+
+HELD = ("FAILED", "SUSPENDED", "HELD", "UNKNOWN")
+"""Of jobs that end only when somebody does something."""
+
+RATE_SECONDS = 86_400.0
+MOST_SECTIONS, MOST_REMEMBERED = 100, 9
+MOST_NAMES = 10
+# Four in five ends are within so many standard deviations.
+_WITHIN = 1.28
+# What is common to all jobs of a run, such as a file system that becomes slow, as a share of the time that is left.
+_COMMON = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """When the last job is expected to end, and what that rests on.
+
+    Four in five ends should lie between `earliest_at` and `latest_at`. Without an end `why_not` says why there is
+    none. `condition` is what must happen first, blank for nothing. `measured` is the number of jobs that were measured.
+    Of the sections with jobs left and no measured one, `recalled` were measured before their jobs were reset, and
+    `unmeasured` never. `path` counts by section the jobs of the longest way there. `rate` is how many jobs were done in
+    an hour lately, None while it is not known. `durations` is what the next forecast may remember, in seconds.
+    """
+
+    made_at: datetime
+    ends_at: datetime | None = None
+    earliest_at: datetime | None = None
+    latest_at: datetime | None = None
+    why_not: str = ""
+    condition: str = ""
+    jobs_left: int = 0
+    measured: int = 0
+    recalled: Sequence[str] = field(default_factory=list)
+    unmeasured: Sequence[str] = field(default_factory=list)
+    path: Mapping[str, int] = field(default_factory=dict)
+    rate: float | None = None
+    durations: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    @property
+    def basis(self) -> str:
+        """What it rests on, in sentences."""
+        told = [f"{self.measured:,} jobs are measured."]
+        if self.path:
+            counts = ", ".join(f"{number:,} {section}" for section, number in self.path.items())
+            told.append(f"The longest way to the end: {counts}.")
+        if self.recalled:
+            told.append(f"Measured before they were reset: {_list_names(self.recalled)}.")
+        if self.unmeasured:
+            told.append(f"Never measured, so guessed from the wallclock: {_list_names(self.unmeasured)}.")
+        return " ".join(told)
+
+
+def _list_names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
+
+
+_INSTANTS = ("made_at", "ends_at", "earliest_at", "latest_at")
+
+
+def tell_forecast(forecast: Forecast) -> dict[str, Any]:
+    """Return a forecast as JSON can hold it."""
+    told = asdict(forecast)
+    return told | {name: told[name] and told[name].isoformat() for name in _INSTANTS}
+
+
+def read_forecast(told: Mapping[str, Any]) -> Forecast:
+    """Return the forecast that was told so, perhaps by another version with other fields."""
+    known = {each.name: told[each.name] for each in fields(Forecast) if each.name in told}
+    instants = {name: datetime.fromisoformat(told[name]) for name in _INSTANTS if told.get(name)}
+    return Forecast(**{**known, **instants})
+
+
+def make_forecast(facts: ForecastFacts) -> Forecast:
+    """Return when an experiment is expected to end."""
+    made_at = datetime.fromtimestamp(facts.now, UTC)
+    left = [place for place, job in enumerate(facts.jobs) if job.status not in DONE]
+    why_not = _find_obstacle(facts)
+    if why_not:
+        return Forecast(made_at=made_at, why_not=why_not, jobs_left=len(left), durations=facts.remembered)
+    edges = facts.edges or ()
+    learned = learn(facts.jobs, _find_ready(facts.jobs, edges), facts.remembered)
+    sections = [*dict.fromkeys(facts.jobs[place].section for place in left)]
+    known = Forecast(
+        made_at=made_at,
+        jobs_left=len(left),
+        measured=sum(learned.jobs.values()),
+        recalled=[one for one in sections if one not in learned.jobs and learned.get_run(one).measured],
+        unmeasured=[one for one in sections if not learned.get_run(one).measured],
+        condition=_tell_condition(facts.jobs, edges),
+        rate=_compute_rate(facts),
+        durations=_remember(learned),
+    )
+    return _add_end(known, facts, left, learned)
+
+
+def _find_obstacle(facts: ForecastFacts) -> str:
+    """Return why nothing can be said of the end; blank if something can."""
+    if not facts.is_running:
+        return NOTHING_RUNS
+    if facts.halted:
+        return facts.halted
+    if not facts.total:
+        return NO_JOBS
+    if facts.total > MOST_JOBS:
+        return f"There are more than {MOST_JOBS:,} jobs."
+    return NO_EDGES if facts.edges is None else ""
+
+
+def _find_ready(jobs: Sequence[ForecastJob], edges: Iterable[Edge]) -> list[float | None]:
+    """Return when the last parent of each job ended; None without one, and while one has not."""
+    ready: list[float | None] = [None] * len(jobs)
+    for parent, child in edges:
+        ended, known = jobs[parent].finished_at, ready[child]
+        if ended is not None and (known is None or ended > known):
+            ready[child] = ended
+    return ready
+
+
+def _remember(learned: Durations) -> dict[str, list[float]]:
+    measured = [(section, run.measured) for section, run in learned.runs.items() if run.measured]
+    return {section: [*seconds[:MOST_REMEMBERED]] for section, seconds in measured[:MOST_SECTIONS]}
+
+
+def _tell_condition(jobs: Sequence[ForecastJob], edges: Sequence[Edge]) -> str:
+    """Say which jobs must be set right for the others to go on."""
+    held = [place for place, job in enumerate(jobs) if job.status in HELD]
+    if not held:
+        return ""
+    waiting = _count_behind(jobs, edges, held)
+    job, more = jobs[held[0]], len(held) - 1
+    others = f" and {more:,} more that ended badly or are held" if more else ""
+    behind = f"; {waiting:,} jobs wait for that" if waiting else ""
+    return f"It ends only if {job.name} ({job.status}){others} can go on{behind}."
+
+
+def _count_behind(jobs: Sequence[ForecastJob], edges: Sequence[Edge], places: Sequence[int]) -> int:
+    """Return how many jobs wait for these, directly or not."""
+    children = list_children(len(jobs), edges)
+    seen, found = set(places), [*places]
+    for place in found:  # which grows
+        later = [child for child in children[place] if child not in seen]
+        seen.update(later)
+        found += later
+    return len(seen) - len(places)
+
+
+def _compute_rate(facts: ForecastFacts) -> float | None:
+    """Return how many jobs were done in an hour of this run, of its last day."""
+    ended = sorted(job.finished_at for job in facts.jobs if job.finished_at is not None and job.status == "COMPLETED")
+    since = max(facts.now - RATE_SECONDS, facts.began_at or 0.0)
+    lately = sum(at >= since for at in ended)
+    hours = (facts.now - since) / 3600
+    return round(lately / hours, 2) if lately and hours > 0 else None
+
+
+def _add_end(known: Forecast, facts: ForecastFacts, left: Sequence[int], learned: Durations) -> Forecast:
+    """Return the forecast with the end, or with why there is none."""
+    places = {place: number for number, place in enumerate(left)}
+    rest = _expect_each((facts.jobs[place] for place in left), learned, facts.now)
+    edges = [(places[one], places[other]) for one, other in facts.edges or () if one in places and other in places]
+    if not left:
+        return _set_end(known, 0.0, (0.0, 0.0), {})
+    if not learned.runs:
+        return replace(known, why_not=NOTHING_MEASURED)
+    ends = play(rest, edges, facts.limits)
+    if any(at is None for at in ends.at):
+        return replace(known, why_not=IN_CIRCLE)
+    path = ends.find_path()
+    seconds = max(at for at in ends.at if at is not None)
+    sorts = Counter((facts.jobs[left[number]].section, facts.jobs[left[number]].platform) for number in path)
+    sections = Counter(facts.jobs[left[number]].section for number in path)
+    return _set_end(known, seconds, _compute_spread(sorts, learned, seconds), dict(sections))
+
+
+def _expect_each(jobs: Iterable[ForecastJob], learned: Durations, now: float) -> list[Left]:
+    """Return what is left of each job; of those that were not sent it is the same in a section."""
+    unsent: dict[tuple[str, str], Left] = {}
+    found = []
+    for job in jobs:
+        if job.status in ACTIVE:
+            found.append(_expect_active(job, learned, now))
+            continue
+        sort = (job.section, job.platform)
+        if sort not in unsent:
+            wait = learned.get_wait(*sort).expected
+            unsent[sort] = Left(job.platform, learned.between + wait, _expect_run(job, learned))
+        found.append(unsent[sort])
+    return found
+
+
+def _expect_run(job: ForecastJob, learned: Durations) -> float:
+    """Return how long a job runs, with how often one of its section is tried again."""
+    run, wait = learned.get_run(job.section).expected, learned.get_wait(job.section, job.platform).expected
+    return run + learned.retries.get(job.section, 0.0) * (wait + run)
+
+
+def _expect_active(job: ForecastJob, learned: Durations, now: float) -> Left:
+    wait, run = learned.get_wait(job.section, job.platform), learned.get_run(job.section)
+    if job.status == "RUNNING":
+        began = job.started_at or job.active_since or now
+        again = _expect_run(job, learned) - run.expected
+        return Left(job.platform, 0.0, run.expect_rest(now - began) + again, is_sent=True, is_begun=True)
+    sent = job.submitted_at or job.active_since or now
+    return Left(job.platform, wait.expect_rest(now - sent), _expect_run(job, learned), is_sent=True)
+
+
+def _compute_spread(sorts: Mapping[tuple[str, str], int], learned: Durations, seconds: float) -> tuple[float, float]:
+    """Return how much sooner and later the end may be, for so many jobs of each section and platform on the way there.
+
+    Jobs differ, which partly evens out along a path; that the middle is learned from few does not. A job of a section
+    that is guessed takes from nothing to all of its wallclock.
+    """
+    variance, sooner, later = (_COMMON * seconds) ** 2, 0.0, 0.0
+    for (section, platform), number in sorts.items():
+        run = learned.get_run(section)
+        for duration in (run, learned.get_wait(section, platform)):
+            of_middle = number / max(1, len(duration.measured))
+            variance += number * duration.spread**2 * (1 + of_middle)
+        if run.most is not None:
+            sooner += number * run.expected
+            later += number * (run.most - run.expected)
+    within = float(_WITHIN * variance**0.5)
+    return min(seconds, within + sooner), within + later
+
+
+def _set_end(known: Forecast, seconds: float, spread: tuple[float, float], path: Mapping[str, int]) -> Forecast:
+    ends_at = known.made_at + timedelta(seconds=seconds)
+    sooner, later = (timedelta(seconds=each) for each in spread)
+    return replace(known, ends_at=ends_at, earliest_at=ends_at - sooner, latest_at=ends_at + later, path=path)
