@@ -80,7 +80,7 @@ def server(static_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A web server with hostile text in its rows, logs and outputs."""
     made = web.serve(tmp_path_factory.mktemp("web"), static_files, HOSTILE)
     yield made
-    made.kill()
+    made.tear_down()
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def server(static_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A web server under the path."""
     made = web.serve(tmp_path_factory.mktemp("web"), static_files, PORTAL_PATH=PATH)
     yield made
-    made.kill()
+    made.tear_down()
 
 
 @pytest.fixture
