@@ -16,6 +16,7 @@ from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.activity import ActivityPage
 from autosubmit_portal.console.pages.configuration import ConfigurationPage
 from autosubmit_portal.console.pages.logs import LogPages
+from autosubmit_portal.console.pages.performance import PerformancePage
 from autosubmit_portal.console.pages.pictures import PicturePages
 from autosubmit_portal.console.parts import actions, filters, presentation
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
@@ -34,7 +35,7 @@ NEWEST_ACTIVITY = Coalesce("finished_at", "started_at", "submitted_at")
 
 
 @admin.register(Experiment, site=console)
-class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage, PicturePages, ActivityPage):
+class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage, PicturePages, PerformancePage, ActivityPage):
     """Experiments; what is done to them is asked for by buttons."""
 
     request_targets = (Target.EXPERIMENT, Target.JOBS)
