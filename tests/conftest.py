@@ -524,6 +524,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
     yield open_one
     for context in contexts:
+        context.unroute_all(behavior="ignoreErrors")  # a page that is live may be asking
         context.close()
     assert complaints == []
 

@@ -45,6 +45,17 @@ print(create_token(user))
 """
 
 
+# Where no worker does: pages that are read through an agent need it at once.
+AWAIT_HOSTS = """
+from experiments import hosts
+from experiments.models import Host
+from tests.support.waiting import wait_for
+wait_for(lambda: not hosts.await_hosts([*Host.objects.all()]))
+"""
+
+
+# Experiments that Autosubmit takes for ones of another kind begin with the others. Somebody may run tests beside us.
+_LETTER = random.choice("bcdfghijklmnpqrsuvwxyz")
 _BLOCKS = cycle(string.digits + string.ascii_lowercase)
 
 
@@ -56,7 +67,7 @@ def prepare(autosubmit: Autosubmit) -> None:
     """
     autosubmit.prepare()
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    last = f"b{worker[-1]}{next(_BLOCKS)}\N{ARABIC-INDIC DIGIT ZERO}"
+    last = f"{_LETTER}{worker[-1]}{next(_BLOCKS)}\N{ARABIC-INDIC DIGIT ZERO}"
     with closing(sqlite3.connect(autosubmit.home / "autosubmit" / "autosubmit.db")) as database, database:
         database.execute("INSERT INTO experiment (name, description, autosubmit_version) VALUES (?, '', '4')", [last])
 
@@ -379,7 +390,7 @@ class Portal:
     def start(self, *names: str) -> None:
         """Start the processes named, by default all, and wait until the web server answers."""
         if names and "worker" not in names and "web" in names:
-            self.manage("shell", "--no-imports", "-c", "from experiments import hosts; hosts.keep_gateway()")
+            self.manage("shell", "--no-imports", "-c", AWAIT_HOSTS)
         for name in names or tuple(self.make_commands):
             self.spawn(name)
         if "web" in self.processes:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.shared import run_folder
+from tests.support.waiting import wait_for
 
 SUDOERS = Path("/etc/sudoers.d")
 
@@ -51,9 +52,7 @@ def new_accounts(*names: str) -> Iterator[None]:
         yield
     finally:
         for name in names:
-            for pid in processes_of(name):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            end_processes_of(name)
             change_accounts("userdel", "--remove", "--force", name, check=False)
 
 
@@ -76,6 +75,19 @@ def sudoers(name: str, rule: str) -> Iterator[None]:
         yield
     finally:
         file.unlink(missing_ok=True)
+
+
+def end_processes_of(name: str) -> None:
+    """Kill what runs as an account, and what that has started meanwhile, until nothing is left."""
+    wait_for(lambda: not _kill_processes_of(name))
+
+
+def _kill_processes_of(name: str) -> list[int]:
+    found = processes_of(name) if any(account.pw_name == name for account in pwd.getpwall()) else []
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return found
 
 
 def processes_of(name: str) -> list[int]:

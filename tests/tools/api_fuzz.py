@@ -22,6 +22,7 @@ from django.apps import apps
 
 from tests.support import web
 from tests.support.services import UNBOUNDED, Http, Portal
+from tests.support.waiting import PATIENCE
 from tests.support.web import TEAM_ELSEWHERE
 
 # A 503 says what cannot be reached; where the document has it, it is an answer like any other.
@@ -150,7 +151,8 @@ def ask(portal: Portal, token: str, *, examples: int, seed: int, phases: str) ->
         "--max-examples": str(examples),
         "--seed": str(seed),
         "--phases": phases,
-        "--request-timeout": "60",
+        "--request-timeout": str(PATIENCE),
+        "--suppress-health-check": "too_slow",  # it takes a busy machine for a document that is hard to make data of
         "--warnings": "off",
     }
     # No worker ends an action here: nobody waits for one.

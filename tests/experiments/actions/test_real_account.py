@@ -25,7 +25,7 @@ from experiments.models import Action, Experiment, Site, State
 from experiments.models.site import RunAs
 from tests.support import factories
 from tests.support.services import prepare
-from tests.support.unix_accounts import Accounts, unix_accounts
+from tests.support.unix_accounts import Accounts, end_processes_of, unix_accounts
 from tests.support.waiting import wait_for
 from tests.support.workflows import KINDS
 
@@ -56,6 +56,7 @@ def theirs(autosubmit: Path, accounts: Accounts) -> Iterator[Experiment]:
         assert experiment
         yield experiment
     finally:
+        end_processes_of(accounts.person)  # they write there
         shutil.rmtree(home)
 
 

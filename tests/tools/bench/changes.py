@@ -80,7 +80,7 @@ def _client(server: Server, expids: list[str], gate: threading.Barrier, seconds:
 
     gate.wait()
     began, turn = time.perf_counter(), 0
-    while time.perf_counter() < began + seconds:
+    while not turn or time.perf_counter() < began + seconds:
         path = f"/v4/experiments/{expids[turn % len(expids)]}"
         ask(path)
         made = ask(f"{path}?action=generate", "POST", "{}")["id"]

@@ -55,6 +55,7 @@ def main() -> int:
     name = place.name if place.name.count("-") == 4 else "terminal"  # the key of a command
     dice = random.Random(f"{seed()} {name}")
     expid = words[1] if len(words) > 1 else "-"
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until a run knows how it ends by it
     note("started", name, command, expid, 0)
     say(f"output of {name} begins")
     status = COMMANDS[command](expid, dice)
@@ -182,6 +183,7 @@ def run(expid: str, dice: random.Random) -> int:
         return in_use()
     signal.signal(signal.SIGINT, interrupt)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         work(dice.choice((0.2, 1.0, 3.0, 8.0)), lambda: take_changes(expid))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     except InterruptedError:
