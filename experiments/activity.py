@@ -162,7 +162,9 @@ def list_action_streams(actor: policy.Actor, choice: Choice) -> "list[QuerySet[A
     """Return the actions that are chosen, in parts of which each has an index that gives its newest rows first."""
     if choice.outcome == REFUSED or (choice.kinds and not choice.kinds & CATALOGUE.keys()):
         return []
-    rows: QuerySet[Any] = Action.objects.visible_to(actor).defer_long_fields().select_related("site", "experiment")
+    rows: QuerySet[Any] = (
+        Action.objects.visible_to(actor).defer_long_fields().select_related("site", "experiment__site")
+    )
     rows = _filter_common(rows, choice, "requested_at", ("reason", "message"))
     if choice.experiments is not None:
         mine = Q(actor=choice.actor_id) if choice.actor_id else Q(pk__in=[])

@@ -21,6 +21,7 @@ from django.urls.resolvers import RoutePattern
 from autosubmit_portal.access.models import ApiToken, Delegation, SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.console.addresses import FOLDERS, make_experiment_key, make_job_key
 from experiments.catalogue.kinds import CREATE, GENERATE, SET_STATUS
 from experiments.models import Action, Experiment, Freeze, Run, State
 from jobs.models import Job
@@ -45,13 +46,15 @@ NUMBERED: dict[str, Any] = {
     "entry_id": AuditEntry,
     "freeze_id": Freeze,
 }
-# What is asked for in the console, by the folder of its page.
+# What is asked for in the console, by how the address of its page begins.
 NAMES = {
-    "experiments/experiment": GENERATE.name,
-    "experiments/site": CREATE.name,
-    "jobs/job": SET_STATUS.name,
-    "log": "out",
+    "experiments/<job_key": SET_STATUS.name,
+    "experiments/<experiment_key": GENERATE.name,
+    "sites/": CREATE.name,
+    "jobs/": SET_STATUS.name,
 }
+LOG = "out"
+MODELS = {folder: model.replace("/", ".") for model, folder in FOLDERS.items()}
 # These only lead elsewhere, by rows of which there need be none.
 LEFT_OUT = {"r/<path:content_type_id>/<path:object_id>/", "logout/"}
 # What may be answered instead of the thing: it is elsewhere, nothing was chosen, GET is not offered, no store is there.
@@ -66,12 +69,13 @@ OTHER_FORMS = (
     "/v4/actions?page_size=500",
     "/v4/audit?format=jsonl",
     "/v4/audit?format=csv",
-    "/experiments/experiment/?q=a",
-    "/jobs/job/?q=a000",
+    "/experiments/?q=a",
+    "/jobs/?q=a000",
+    "/experiments/a000/jobs/?status=WAITING",
     "/search/?q=made",
     "/search/?q=a000_",
 )
-LISTS = ("/", "/experiments/experiment/", "/jobs/job/", "/v4/experiments", "/v4/actions", "/v4/audit")
+LISTS = ("/", "/experiments/", "/jobs/", "/v4/experiments", "/v4/actions", "/v4/audit")
 
 
 def routes() -> Iterator[str]:
@@ -96,17 +100,26 @@ def address_of(route: str) -> str:
 
 
 def _filled(route: str, variable: str) -> str:
-    app, model = [*route.split("/"), ""][:2]
-    if variable in NUMBERED:
-        return str(NUMBERED[variable]._default_manager.order_by("pk")[0].pk)
+    if variable == "object_id" and "_key:" in route:
+        return _keyed(route)
+    if variable in ("object_id", "id"):
+        return _numbered(apps.get_model(MODELS[route.partition("/")[0]]))
     match variable:
         case "token_id":
             return ApiToken.objects.earliest("created").token_key
-        case "object_id" | "id":
-            return str(apps.get_model(app, model)._default_manager.order_by("pk")[0].pk)
         case "name":
-            return NAMES["log"] if "/log/" in route else NAMES[f"{app}/{model}"]
-    return FILLED[variable]
+            return LOG if "/log/" in route else next(name for way, name in NAMES.items() if route.startswith(way))
+    return _numbered(NUMBERED[variable]) if variable in NUMBERED else FILLED[variable]
+
+
+def _keyed(route: str) -> str:
+    if "job_key:" in route:
+        return make_job_key(Job.objects.order_by("pk")[0])
+    return make_experiment_key(Experiment.objects.order_by("pk")[0])
+
+
+def _numbered(model: Any) -> str:
+    return str(model._default_manager.order_by("pk")[0].pk)
 
 
 def create_rows(user: User) -> Experiment:

@@ -70,8 +70,8 @@ def test_the_next_page_of_a_list_lies_below_the_path(
 
 
 def test_who_is_not_signed_in_is_sent_to_the_form_and_comes_back(client: Client, db: None) -> None:
-    answer = client.get("/experiments/experiment/")
-    assert answer.headers["Location"] == f"{PATH}/login/?next={PATH}/experiments/experiment/"
+    answer = client.get("/experiments/")
+    assert answer.headers["Location"] == f"{PATH}/login/?next={PATH}/experiments/"
 
 
 def test_an_address_that_means_nothing_says_where_to_go(api: Callable[..., APIClient], manager: User) -> None:
@@ -81,7 +81,7 @@ def test_an_address_that_means_nothing_says_where_to_go(api: Callable[..., APICl
 
 def test_a_missing_slash_is_added_below_the_path(client: Client, manager: User) -> None:
     client.force_login(manager)
-    assert client.get("/experiments/experiment").headers["Location"] == f"{PATH}/experiments/experiment/"
+    assert client.get("/experiments").headers["Location"] == f"{PATH}/experiments/"
 
 
 def test_the_cookies_of_a_sign_in_are_for_the_path_alone(client: Client, db: None) -> None:

@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.urls import Resolver404, resolve
 
 from autosubmit_portal.access.rights import policy
-from autosubmit_portal.console import navigation, stamps
+from autosubmit_portal.console import addresses, navigation, stamps
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
@@ -30,6 +30,11 @@ class Console(AdminSite):
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Have every page answer at once to a tab that shows already what it would get."""
         return stamps.answer_if_changed(super().admin_view(view, cacheable))
+
+    def get_urls(self) -> list[Any]:
+        """Put the pages of each model where people look for them; addresses of before redirect there."""
+        urls = [placed for url in super().get_urls() for placed in addresses.place(url)]
+        return [*addresses.list_old(self), *urls]
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """List the models of an app for its own page; no other page shows what Django would ask each admin for."""

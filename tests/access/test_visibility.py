@@ -227,7 +227,7 @@ def test_who_may_do_everything_is_told_nothing(manager: User, experiment: Experi
 def test_a_refused_page_names_what_is_missing(viewer: User, experiment: Experiment) -> None:
     client = Client()
     client.force_login(viewer)
-    answer = client.get(f"/experiments/experiment/{experiment.pk}/request/run/")
+    answer = client.get(f"/experiments/~{experiment.pk}/request/run/")
     assert answer.status_code == 403
     assert "experiments.request_run" in text_of(answer)
 

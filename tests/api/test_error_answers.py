@@ -17,7 +17,7 @@ CORS = "corsheaders.middleware.CorsMiddleware"
 
 
 @pytest.mark.parametrize("accept", JSON)
-@pytest.mark.parametrize("path", ["/", "/v3/expinfo/a000", "//v4//x", "/login/", "/experiments/experiment/", "/v4x"])
+@pytest.mark.parametrize("path", ["/", "/v3/expinfo/a000", "//v4//x", "/login/", "/experiments/", "/v4x"])
 def test_a_program_outside_of_the_api_is_told_so(client: Client, db: None, path: str, accept: str) -> None:
     answer = client.get(path, headers={"accept": accept})
     assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
@@ -37,7 +37,7 @@ def test_below_v4_a_program_is_never_led_to_a_page(client: Client, db: None, pat
 
 
 def test_a_session_that_asks_for_json_gets_no_page_of_the_console(as_viewer: APIClient, experiment: Experiment) -> None:
-    assert as_viewer.post("/experiments/experiment/", HTTP_ACCEPT=JSON[0]).status_code == 404
+    assert as_viewer.post("/experiments/", HTTP_ACCEPT=JSON[0]).status_code == 404
 
 
 @pytest.mark.parametrize("accept", ["text/html,application/xhtml+xml,*/*;q=0.8", "*/*", "text/html, application/json"])

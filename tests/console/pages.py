@@ -4,6 +4,7 @@ import html
 import re
 from typing import Any, Protocol
 
+from django.apps import apps
 from django.urls import reverse
 
 from experiments.catalogue.kinds import ActionKind, Target
@@ -25,6 +26,8 @@ LISTS = (
     "experiments_site",
     "audit_auditentry",
 )
+# Their addresses are made of names.
+NAMED = ("experiments_experiment", "jobs_job")
 READ_ONLY = ("experiments_experiment", "jobs_job", "experiments_run", "experiments_action", "audit_auditentry")
 ROUTES = {
     Target.SITE: "admin:experiments_site_request",
@@ -38,7 +41,9 @@ def list_of(name: str) -> str:
 
 
 def page_of(name: str, pk: int) -> str:
-    return reverse(f"admin:{name}_change", args=[pk])
+    """Return the page of a row; of experiments and jobs as people read it."""
+    row = apps.get_model(name.replace("_", ".", 1))._default_manager.get(pk=pk)
+    return reverse(f"admin:{name}_change", args=[row if name in NAMED else pk])
 
 
 def form_of(kind: ActionKind, job: Job) -> str:
@@ -48,7 +53,8 @@ def form_of(kind: ActionKind, job: Job) -> str:
         Target.EXPERIMENT: job.experiment,
         Target.JOBS: job,
     }
-    return reverse(ROUTES[kind.target], args=[rows[kind.target].pk, kind.name])
+    row = rows[kind.target]
+    return reverse(ROUTES[kind.target], args=[row.pk if isinstance(row, Site) else row, kind.name])
 
 
 def filled(kind: ActionKind) -> dict[str, Any]:

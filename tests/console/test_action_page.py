@@ -45,7 +45,7 @@ def write(action: Action, output: bytes) -> None:
 
 
 def piece(client: Client, action: Action, step: int = 0, **query: int) -> dict[str, Any]:
-    answer = client.get(f"/experiments/action/{action.pk}/output/{step}/", query)
+    answer = client.get(f"/actions/{action.pk}/output/{step}/", query)
     assert answer.status_code == 200
     body: dict[str, Any] = answer.json()
     return body
@@ -165,7 +165,7 @@ def test_who_is_far_behind_goes_on_at_the_end(as_viewer: Client, experiment: Exp
 
 def test_the_output_is_downloaded_as_it_is(as_viewer: Client, experiment: Experiment) -> None:
     action = running(experiment, b"<b>\x1b[31mred\n")
-    answer = as_viewer.get(f"/experiments/action/{action.pk}/output/0/?download")
+    answer = as_viewer.get(f"/actions/{action.pk}/output/0/?download")
     assert answer.getvalue() == b"<b>\x1b[31mred\n"
     assert answer["Content-Type"] == "text/plain; charset=utf-8"
     assert answer["Content-Disposition"].startswith("attachment")
@@ -176,7 +176,7 @@ def test_a_download_from_a_host_that_is_away_is_refused_before_it_begins(
 ) -> None:
     action = running(experiment, b"one\n")
     hosts_here.away[str(action.site.hosts.get())] = "It was switched off."
-    answer = as_viewer.get(f"/experiments/action/{action.pk}/output/0/?download")
+    answer = as_viewer.get(f"/actions/{action.pk}/output/0/?download")
     assert (answer.status_code, answer.content) == (503, b"It was switched off.")
 
 
@@ -197,7 +197,7 @@ def test_a_page_does_not_wait_long_for_a_host(
 
 def test_output_is_for_those_who_may_see_actions(client: Client, experiment: Experiment) -> None:
     action = running(experiment, b"secret\n")
-    answer = client.get(f"/experiments/action/{action.pk}/output/0/")
+    answer = client.get(f"/actions/{action.pk}/output/0/")
     assert answer["Location"].startswith("/login/")
 
 
@@ -210,7 +210,7 @@ def test_an_offset_beyond_the_output_answers_its_end(as_viewer: Client, experime
 
 def test_a_step_that_is_not_there_is_not_found(as_viewer: Client, experiment: Experiment) -> None:
     action = running(experiment)
-    assert as_viewer.get(f"/experiments/action/{action.pk}/output/7/").status_code == 404
+    assert as_viewer.get(f"/actions/{action.pk}/output/7/").status_code == 404
 
 
 def test_a_page_shows_the_step_that_runs_and_those_to_come(as_viewer: Client, experiment: Experiment) -> None:
@@ -252,14 +252,14 @@ def test_what_waits_and_what_is_short_can_be_cancelled(
 def test_cancelling_is_offered_to_those_who_may_ask(as_viewer: Client, experiment: Experiment) -> None:
     action = factories.create_action(experiment)
     assert "Cancel" not in page(as_viewer, action)
-    as_viewer.post(f"/experiments/action/{action.pk}/cancel/")
+    as_viewer.post(f"/actions/{action.pk}/cancel/")
     action.refresh_from_db()
     assert action.state == State.QUEUED
 
 
 def test_an_action_that_waits_is_cancelled(as_operator: Client, experiment: Experiment) -> None:
     action = factories.create_action(experiment)
-    answer = as_operator.post(f"/experiments/action/{action.pk}/cancel/")
+    answer = as_operator.post(f"/actions/{action.pk}/cancel/")
     assert answer["Location"] == page_of("experiments_action", action.pk)
     action.refresh_from_db()
     assert (action.state, action.message) == (State.CANCELLED, "Cancelled by operator before it started.")
@@ -267,7 +267,7 @@ def test_an_action_that_waits_is_cancelled(as_operator: Client, experiment: Expe
 
 def test_a_command_that_runs_is_asked_to_end(as_operator: Client, experiment: Experiment) -> None:
     action = factories.create_action(experiment, kind="update_description", state=State.RUNNING)
-    as_operator.post(f"/experiments/action/{action.pk}/cancel/")
+    as_operator.post(f"/actions/{action.pk}/cancel/")
     action.refresh_from_db()
     assert (action.state, action.cancelled_by) == (State.RUNNING, "operator")
     assert "operator asked to cancel it" in page(as_operator, action)
@@ -275,13 +275,13 @@ def test_a_command_that_runs_is_asked_to_end(as_operator: Client, experiment: Ex
 
 def test_a_run_is_not_cancelled_but_stopped(as_operator: Client, experiment: Experiment) -> None:
     action = factories.create_action(experiment, state=State.RUNNING)
-    answer = as_operator.post(f"/experiments/action/{action.pk}/cancel/", follow=True)
+    answer = as_operator.post(f"/actions/{action.pk}/cancel/", follow=True)
     assert "Stop the experiment instead." in text_of(answer)
 
 
 def test_cancelling_is_not_asked_for_by_get(as_operator: Client, experiment: Experiment) -> None:
     action = factories.create_action(experiment)
-    assert as_operator.get(f"/experiments/action/{action.pk}/cancel/").status_code == 405
+    assert as_operator.get(f"/actions/{action.pk}/cancel/").status_code == 405
     action.refresh_from_db()
     assert action.state == State.QUEUED
 
@@ -303,7 +303,7 @@ def test_asking_again_asks_the_same(as_operator: Client, job: Job) -> None:
     action = factories.create_action(job.experiment, kind="set_status", state=State.LOST, parameters=given)
     form = as_operator.get(again_link(page(as_operator, action))).context["form"]
     Action.objects.update(state=State.FAILED)
-    address = f"/experiments/experiment/{job.experiment.pk}/request/set_status/"
+    address = f"/experiments/~{job.experiment.pk}/request/set_status/"
     as_operator.post(address, {"status": form.initial["status"], "jobs": form.initial["jobs"]})
     assert Action.objects.latest("pk").parameters == given
     assert Action.objects.count() == 2
@@ -346,7 +346,7 @@ def test_what_failed_can_be_forced(as_operator: Client, experiment: Experiment, 
     Experiment.objects.update(is_running=kind is STOP)
     action = factories.create_action(experiment, kind=kind.name, state=State.FAILED)
     shown = page(as_operator, action)
-    address = f"/experiments/experiment/{experiment.pk}/request/{kind.name}/?like={action.pk}&amp;force=on"
+    address = f"/experiments/{experiment.expid}/request/{kind.name}/?like={action.pk}&amp;force=on"
     assert f'href="{address}">{kind.title} with force…' in shown
     form = as_operator.get(address.replace("&amp;", "&"))
     assert "--force" in commands_in(form)[0]

@@ -174,7 +174,7 @@ def test_the_page_of_an_experiment_has_only_what_is_about_it(as_manager: Client,
     stop(experiment)
     stop(factories.create_experiment(experiment.site, expid="a001"))
     record("experiment.run_ended_outside", experiment, MIRROR)
-    address = reverse("admin:experiments_experiment_activity", args=[experiment.pk])
+    address = reverse("admin:experiments_experiment_activity", args=[experiment])
     assert [line.partition(" ·")[0] for line in lines(as_manager, address)] == [
         "somebody had a run that ended: a000",
         "ana stopped a000",

@@ -13,7 +13,7 @@ from autosubmit_portal.access.roles import Role
 from tests.console.pages import list_of, text_of
 from tests.support import factories
 
-ADD = "/access/apitoken/add/"
+ADD = "/tokens/add/"
 LIST = "access_apitoken"
 
 

@@ -9,8 +9,8 @@ from jobs.models import Job
 from tests.console.pages import commands_in, key_in, list_of, text_of
 from tests.support import factories
 
-JOBS = "/jobs/job/"
-FORM = "/jobs/job/request/set_status/"
+JOBS = "/jobs/"
+FORM = "/jobs/request/set_status/"
 
 
 def choose(client: Client, *jobs: Job, kind: str = "set_status") -> str:
@@ -46,7 +46,7 @@ def test_the_form_of_chosen_jobs_makes_one_action_on_all_of_them(as_operator: Cl
     chosen = list(experiment.jobs.exclude(name="a000_INI"))
     answer = as_operator.post(FORM, {"selection": selection(*chosen), "status": "SUSPENDED"})
     action = Action.objects.get()
-    assert answer["Location"] == f"/experiments/action/{action.pk}/change/"
+    assert answer["Location"] == f"/actions/{action.pk}/"
     assert sorted(action.parameters["jobs"]) == ["a000_POST", "a000_SIM"]
 
 

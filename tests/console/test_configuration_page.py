@@ -32,7 +32,7 @@ def site(db: None, tmp_path: Path) -> Site:
 
 
 def address(experiment: Experiment, query: str = "") -> str:
-    return reverse("admin:experiments_experiment_configuration", args=[experiment.pk]) + query
+    return reverse("admin:experiments_experiment_configuration", args=[experiment]) + query
 
 
 def test_a_viewer_sees_the_files_as_a_tree(as_viewer: Client, experiment: Experiment) -> None:
@@ -124,7 +124,7 @@ def test_who_may_not_see_experiments_sees_no_configuration(
 
 
 def test_an_experiment_that_is_not_there_is_not_found(as_viewer: Client, site: Site) -> None:
-    assert as_viewer.get("/experiments/experiment/999/configuration/").status_code == 404
+    assert as_viewer.get("/experiments/~999/configuration/").status_code == 404
 
 
 @pytest.mark.parametrize(

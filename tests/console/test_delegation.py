@@ -16,7 +16,7 @@ from experiments.models import Action, Experiment
 from jobs.models import Job
 from tests.console.pages import form_of, list_of, page_of, text_of
 
-ADD = "/access/delegation/add/"
+ADD = "/delegations/add/"
 
 
 def filled(**values: Any) -> dict[str, Any]:

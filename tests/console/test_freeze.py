@@ -10,7 +10,7 @@ from jobs.models import Job
 from tests.console.pages import form_of, list_of, page_of, text_of
 from tests.support import factories
 
-ADD = "/experiments/freeze/add/"
+ADD = "/freezes/add/"
 
 
 def test_a_manager_freezes_and_sees_who_is_affected(as_manager: Client, experiment: Experiment) -> None:

@@ -28,7 +28,7 @@ def logs(job: Job, tmp_path: Path) -> Path:
 
 
 def log(job: Job, name: str = "a000_SIM.1.out") -> str:
-    return f"/jobs/job/{job.pk}/log/{name}/"
+    return f"/experiments/~/jobs/~{job.pk}/log/{name}/"
 
 
 def test_the_page_shows_the_log_as_text(as_viewer: Client, logs: Path, job: Job) -> None:
@@ -125,7 +125,7 @@ def test_the_page_of_an_experiment_shows_the_logs_of_its_commands(as_viewer: Cli
     assert "said by the run" not in text_of(as_viewer.get(address))
     page = text_of(as_viewer.get(address, {"log": "20261125_100000_run.log"}))
     assert "said by the run" in page
-    assert f"/experiments/experiment/{job.experiment_id}/log/20261125_100000_run.log/" in page
+    assert f"/experiments/{job.experiment.expid}/log/20261125_100000_run.log/" in page
 
 
 def test_a_page_says_why_there_are_no_logs(as_viewer: Client, job: Job) -> None:

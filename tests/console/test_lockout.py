@@ -126,7 +126,7 @@ def test_a_manager_sees_a_lockout_and_lifts_it(as_manager: Client, ana: User) ->
     assert page.count("name until") == LIMIT  # a row for each browser
     row = AccessAttempt.objects.first()
     assert row
-    address = f"/access/failedsignin/{row.pk}/delete/"
+    address = f"/failed-sign-ins/{row.pk}/delete/"
     assert "All failed sign-ins as <b>ana</b>" in text_of(as_manager.get(address))
     assert as_manager.post(address, {"post": "yes"}).status_code == 302
     assert guess("ana", password=PASSWORD).status_code == 302
@@ -139,7 +139,7 @@ def test_an_operator_sees_no_lockouts_and_lifts_none(as_operator: Client, ana: U
     row = AccessAttempt.objects.first()
     assert row
     assert as_operator.get(list_of("access_failedsignin")).status_code == 403
-    assert as_operator.post(f"/access/failedsignin/{row.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert as_operator.post(f"/failed-sign-ins/{row.pk}/delete/", {"post": "yes"}).status_code == 403
 
 
 def test_a_command_lifts_a_lockout(ana: User, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from autosubmit_portal.access.models import SiteAccount, Visit
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import get_uid
 from autosubmit_portal.access.visits import find_last_visit, note_visit
+from autosubmit_portal.console.addresses import make_experiment_key, make_job_key
 from autosubmit_portal.console.parts.day_strip import make_strip
 from autosubmit_portal.console.parts.needs import Need
 from experiments.forecast.forecast import Forecast, tell_forecast
@@ -70,7 +71,7 @@ def test_what_a_rule_says_is_one_sentence_with_its_button(as_operator: Client, e
     put(experiment, alarm("stalled"), alarm("overdue"))
     (need,) = needs(as_operator)
     assert (need.word, need.subject, need.button) == ("Stalled", "a000", "Stop")
-    assert need.button_address == f"/experiments/experiment/{experiment.pk}/request/stop/"
+    assert need.button_address == f"/experiments/{make_experiment_key(experiment)}/request/stop/"
     assert need.text == "It is stalled. Do &lt;something&gt;. Also: overdue job."
 
 
@@ -84,14 +85,14 @@ def test_the_title_and_the_icon_of_the_page_count_it(as_operator: Client, experi
 def test_who_may_not_do_what_helps_is_led_to_where_it_is(as_viewer: Client, experiment: Experiment) -> None:
     put(experiment, alarm("stopped"))
     (need,) = needs(as_viewer)
-    assert (need.button, need.button_address) == ("Open", f"/experiments/experiment/{experiment.pk}/change/")
+    assert (need.button, need.button_address) == ("Open", f"/experiments/{make_experiment_key(experiment)}/")
 
 
 def test_an_alarm_about_a_job_leads_to_it(as_operator: Client, experiment: Experiment) -> None:
     put(experiment, alarm("overdue", remedy="", job="a000_SIM"))
     (need,) = needs(as_operator)
     assert (need.button, need.look) == ("Open the job", "warn")
-    assert f"experiment={experiment.pk}&q=a000_SIM" in need.button_address
+    assert need.button_address == f"/experiments/{make_experiment_key(experiment)}/jobs/a000_SIM/"
 
 
 def test_what_is_urgent_comes_first(as_operator: Client, experiment: Experiment) -> None:
@@ -105,7 +106,7 @@ def test_new_failures_need_somebody_and_the_button_opens_the_job(as_viewer: Clie
     (need,) = needs(as_viewer)
     failed = experiment.jobs.get(status="FAILED")
     assert need.text == f"{failed.name} has failed."
-    assert need.button_address == f"/jobs/job/{failed.pk}/change/"
+    assert need.button_address == f"/experiments/{make_job_key(failed)}/"
 
 
 def test_failures_of_last_week_are_no_news(as_viewer: Client, experiment: Experiment) -> None:

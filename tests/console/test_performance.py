@@ -40,7 +40,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Performance]:
 
 def show(client: Client, experiment: Experiment, **query: Any) -> str:
     """Return the page."""
-    answer = client.get(reverse("admin:experiments_experiment_performance", args=[experiment.pk]), query)
+    answer = client.get(reverse("admin:experiments_experiment_performance", args=[experiment]), query)
     assert answer.status_code == 200
     return text_of(answer)
 

@@ -73,10 +73,10 @@ def test_with_one_the_password_is_not_enough(factor: tuple[str, list[str]]) -> N
 
 def test_the_code_signs_in_and_leads_to_the_page_that_was_wanted(factor: tuple[str, list[str]]) -> None:
     client = Client()
-    form = {"username": "ana", "password": PASSWORD, "next": "/jobs/job/"}
+    form = {"username": "ana", "password": PASSWORD, "next": "/jobs/"}
     assert client.post(LOGIN, form)["Location"] == CODE
     answer = client.post(CODE, {"code": code_of(factor[0], 1)})
-    assert (answer.status_code, answer["Location"], is_in(client)) == (302, "/jobs/job/", True)
+    assert (answer.status_code, answer["Location"], is_in(client)) == (302, "/jobs/", True)
 
 
 def test_a_code_counts_once(factor: tuple[str, list[str]]) -> None:

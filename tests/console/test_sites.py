@@ -152,7 +152,7 @@ def test_a_host_that_keeps_something_of_a_command_is_not_removed(admin: Client, 
 
 def test_the_page_says_what_a_host_does_not_run(as_manager: Client, site: Site) -> None:
     site.hosts.update(refused=["create", "run"], rules_asked_at=timezone.now())
-    assert "create, run" in as_manager.get(f"/experiments/site/{site.pk}/change/").content.decode()
+    assert "create, run" in as_manager.get(f"/sites/{site.pk}/change/").content.decode()
 
 
 # --- Silent hosts
@@ -166,13 +166,13 @@ def silent(site: Site, hosts_here: InProcessHosts) -> Host:
 
 
 def see(client: Client, site: Site) -> str:
-    return client.get(f"/experiments/site/{site.pk}/change/").content.decode()
+    return client.get(f"/sites/{site.pk}/change/").content.decode()
 
 
 def test_a_manager_says_on_the_page_that_nothing_runs_at_a_silent_host(
     site: Site, silent: Host, as_manager: Client
 ) -> None:
-    address = f"/experiments/site/{site.pk}/call-empty/"
+    address = f"/sites/{site.pk}/call-empty/"
     assert f'action="{address}"' in see(as_manager, site)
     as_manager.post(address, {"host": silent.pk, "reason": "It has no power."})
     silent.refresh_from_db()
@@ -184,7 +184,7 @@ def test_an_operator_sees_that_a_host_is_silent_and_says_nothing_of_it(
 ) -> None:
     assert "<b>second is silent.</b>" in see(as_operator, site)
     assert "Nothing runs there" not in see(as_operator, site)
-    as_operator.post(f"/experiments/site/{site.pk}/call-empty/", {"host": silent.pk, "reason": "Hm."})
+    as_operator.post(f"/sites/{site.pk}/call-empty/", {"host": silent.pk, "reason": "Hm."})
     silent.refresh_from_db()
     assert silent.called_empty_at is None
 
@@ -196,13 +196,13 @@ def test_a_manager_tests_the_connection_to_the_hosts_of_a_site(
     site: Site, as_manager: Client, tmp_path: Path, settings: Any
 ) -> None:
     settings.GATEWAY_DIRECTORY, settings.STARTS_GATEWAY = tmp_path, False
-    address = f"/experiments/site/{site.pk}/connection/"
+    address = f"/sites/{site.pk}/connection/"
     assert "The gateway cannot be reached" in as_manager.get(address).content.decode()
-    assert f'href="{address}"' in as_manager.get(f"/experiments/site/{site.pk}/change/").content.decode()
+    assert f'href="{address}"' in as_manager.get(f"/sites/{site.pk}/change/").content.decode()
 
 
 def test_who_may_not_change_a_site_does_not_test_its_connection(site: Site, as_operator: Client) -> None:
-    assert as_operator.get(f"/experiments/site/{site.pk}/connection/").status_code == 403
+    assert as_operator.get(f"/sites/{site.pk}/connection/").status_code == 403
 
 
 def test_a_manager_chooses_which_kinds_start_quickly_but_never_a_run(as_role: AsRole, site: Site) -> None:

@@ -15,7 +15,7 @@ from tests.console.pages import list_of, page_of, text_of
 from tests.support import factories
 
 SignedIn = Callable[[User], Client]
-ADD = "/access/team/add/"
+ADD = "/teams/add/"
 
 
 @pytest.fixture

@@ -40,14 +40,14 @@ def test_a_run_is_told_with_its_zone_where_it_is_chosen(as_viewer: Client, exper
 
 def test_what_a_form_calls_utc_is_utc(as_manager: Client, experiment: Experiment) -> None:
     sent = {"site": experiment.site.pk, "message": "x", "ends_at": "2031-07-01T12:00"}
-    as_manager.post("/experiments/freeze/add/", sent)
+    as_manager.post("/freezes/add/", sent)
     assert Freeze.objects.get().ends_at == AT
 
 
 def test_a_delegation_ends_when_its_form_says(as_operator: Client, viewer: User) -> None:
     ends_at = (timezone.now().astimezone(UTC) + timedelta(days=2)).replace(second=0, microsecond=0)
     sent = {"grantee": viewer.username, "reason": "x", "ends_at": f"{ends_at:%Y-%m-%dT%H:%M}"}
-    as_operator.post("/access/delegation/add/", sent | {"role": Role.VIEWER.value})
+    as_operator.post("/delegations/add/", sent | {"role": Role.VIEWER.value})
     assert Delegation.objects.get().ends_at == ends_at
 
 

@@ -171,16 +171,16 @@ def test_the_manager_of_the_site_chooses_on_its_page(client: Client, experiment:
     person = factories.create_user()
     SiteRole.objects.create(user=person, site=experiment.site, role=Role.MANAGER)
     client.force_login(person)
-    page = f"/experiments/experiment/{experiment.pk}/change/"
+    page = f"/experiments/~{experiment.pk}/"
     assert "third (3)" in client.get(page).content.decode()
-    client.post(f"/experiments/experiment/{experiment.pk}/program/", {"program": "third"})
+    client.post(f"/experiments/~{experiment.pk}/program/", {"program": "third"})
     experiment.refresh_from_db()
     assert experiment.program == "third"
 
 
 def test_who_may_not_choose_sees_no_form(client: Client, experiment: Experiment, operator: User) -> None:
     client.force_login(operator)
-    page = client.get(f"/experiments/experiment/{experiment.pk}/change/").content.decode()
+    page = client.get(f"/experiments/~{experiment.pk}/").content.decode()
     assert "of version 4.1.17.1" in page
     assert 'name="program"' not in page
 
@@ -188,5 +188,5 @@ def test_who_may_not_choose_sees_no_form(client: Client, experiment: Experiment,
 def test_a_default_that_the_site_has_not_is_refused_on_its_page(client: Client, experiment: Experiment) -> None:
     client.force_login(factories.create_administrator())
     site = experiment.site
-    answer = client.post(f"/experiments/site/{site.pk}/change/", {"program": "nine", "name": "ES"})
+    answer = client.post(f"/sites/{site.pk}/change/", {"program": "nine", "name": "ES"})
     assert "has no program “nine”" in answer.content.decode()

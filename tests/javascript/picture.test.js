@@ -2,7 +2,7 @@ const test = require("node:test");
 const assert = require("node:assert");
 const { open, press, settle } = require("./browser.js");
 
-const PAGE = `<div data-picture="/grid/data/" data-job="/jobs/job/0/change/" data-axis="">
+const PAGE = `<div data-picture="/grid/data/" data-jobs="/experiments/a000/jobs/" data-axis="">
     <button data-zoom="in">+</button><button data-zoom="all">All</button>
     <button data-choosing aria-pressed="false">Choose jobs</button>
     <form data-chosen hidden><input type="hidden" name="selection"><b data-count></b>
@@ -111,7 +111,7 @@ test("a click opens the job, with Ctrl in another tab", async () => {
     click(...at(1, 0));
     click(...at(2, 1), { ctrlKey: true });
     click(590, 100);
-    assert.deepStrictEqual(visited, [["/jobs/job/12/change/", ""], ["/jobs/job/16/change/", "_blank"]]);
+    assert.deepStrictEqual(visited, [["/experiments/a000/jobs/a2/", ""], ["/experiments/a000/jobs/b3/", "_blank"]]);
 });
 
 test("the keys go from job to job, and open it", async () => {
@@ -122,7 +122,7 @@ test("the keys go from job to job, and open it", async () => {
     press(canvas, "ArrowDown");
     assert.match(told(), /^b2 · WAITING/);
     press(canvas, "Enter");
-    assert.deepStrictEqual(visited, [["/jobs/job/15/change/", ""]]);
+    assert.deepStrictEqual(visited, [["/experiments/a000/jobs/b2/", ""]]);
 });
 
 test("keys with Ctrl are left to the browser", async () => {
@@ -220,7 +220,7 @@ test("where nothing can be chosen a click opens, with Shift too", async () => {
     const { click, visited } = await opened(grid(), PAGE.replace(/<form[^]*form>/, "").replace(/<button data-choosing[^]*?button>/, ""));
     click(5, HEAD + 5);
     click(...at(0, 0), { shiftKey: true });
-    assert.deepStrictEqual(visited, [["/jobs/job/11/change/", ""]]);
+    assert.deepStrictEqual(visited, [["/experiments/a000/jobs/a1/", ""]]);
 });
 
 test("a refresh of the page brings the picture as it is now, and keeps the job that is told and what is chosen", async () => {

@@ -17,7 +17,7 @@ def server(static_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A web server without limits on how much is asked."""
     made = web.serve(tmp_path_factory.mktemp("web"), static_files, **UNBOUNDED)
     yield made
-    made.kill()
+    made.tear_down()
 
 
 @pytest.mark.parametrize("account", api_fuzz.ACCOUNTS, ids=lambda account: account.title)

@@ -21,7 +21,7 @@ def server(static_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A web server alone: what it is asked for waits for a worker."""
     made = web.serve(tmp_path_factory.mktemp("web"), static_files)
     yield made
-    made.kill()
+    made.tear_down()
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def opened(portal: Portal, open_page: Callable[..., Page]) -> Page:
     write(locate(portal.autosubmit.home).experiment_folder(expid), {"conf/z_more.yml": MORE})
     page = open_page(portal.url)
     sign_in(page, portal.credentials)
-    page.goto(f"/experiments/experiment/?q={expid}")
+    page.goto(f"/experiments/?q={expid}")
     page.get_by_role("link", name=expid, exact=True).first.click()
     page.get_by_role("link", name="Configuration").click()
     page.wait_for_url("**/configuration/")  # its script has run

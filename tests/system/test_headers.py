@@ -36,7 +36,7 @@ def server(static_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     others = {"PORTAL_HTTPS": "true", "PORTAL_ALLOWED_HOSTS": "portal.example.org,127.0.0.1"}
     made = web.serve(home, static_files, **files, **others, PORTAL_LOG_LEVEL="INFO")
     yield made
-    made.kill()
+    made.tear_down()
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,8 @@ def scanner(server: Portal) -> Scanner:
     ("path", "status"),
     [
         ("/", 200),
-        ("/experiments/experiment/", 200),
-        ("/experiments/experiment", 302),
+        ("/experiments/", 200),
+        ("/experiments", 302),
         ("/nothing/here/", 404),
         ("/v4", 200),
         ("/v4/experiments", 200),

@@ -17,7 +17,7 @@ def test_a_web_server_asks_to_be_left_out_when_its_database_is_gone(
 ) -> None:
     (tmp_path / "static").symlink_to(static_files)
     made = Portal(home=tmp_path, autosubmit=Autosubmit(Path("/nowhere"), tmp_path / "autosubmit-home"))
-    request.addfinalizer(made.kill)
+    request.addfinalizer(made.tear_down)
     made.database_url = postgres.create_database()
     made.make_tables()
     made.start("web")

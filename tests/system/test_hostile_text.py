@@ -25,28 +25,28 @@ document.addEventListener("securitypolicyviolation", event =>
 """
 PAGES = (
     "/",
-    "/experiments/experiment/",
-    "/experiments/experiment/1/change/",
-    f"/experiments/experiment/1/change/?log={web.LOG}",
-    "/experiments/experiment/1/configuration/",
-    "/experiments/experiment/1/request/update_description/",
-    "/jobs/job/",
-    "/jobs/job/2/change/",
-    "/jobs/job/3/change/",
-    "/experiments/action/",
-    "/experiments/action/1/change/",
-    "/experiments/run/",
-    "/experiments/run/1/change/",
-    "/experiments/site/",
-    "/experiments/site/1/change/",
-    "/experiments/site/1/request/create/",
-    "/audit/auditentry/",
-    "/access/apitoken/",
-    "/access/apitoken/add/",
-    "/auth/user/",
-    "/auth/user/1/change/",
-    "/auth/group/",
-    "/auth/group/1/change/",
+    "/experiments/",
+    "/experiments/~1/",
+    f"/experiments/~1/?log={web.LOG}",
+    "/experiments/~1/configuration/",
+    "/experiments/~1/request/update_description/",
+    "/jobs/",
+    "/experiments/~/jobs/~2/",
+    "/experiments/~/jobs/~3/",
+    "/actions/",
+    "/actions/1/",
+    "/runs/",
+    "/runs/1/",
+    "/sites/",
+    "/sites/1/change/",
+    "/sites/1/request/create/",
+    "/audit/",
+    "/tokens/",
+    "/tokens/add/",
+    "/users/",
+    "/users/1/change/",
+    "/groups/",
+    "/groups/1/change/",
     "/health/",
     "/password_change/",
     "/v4",
@@ -62,11 +62,11 @@ PAGES = (
     "/v4/docs",
 )
 SHOWN = (
-    "/experiments/experiment/1/change/",
-    f"/experiments/experiment/1/change/?log={web.LOG}",
-    "/experiments/action/1/change/",
-    "/audit/auditentry/",
-    "/access/apitoken/",
+    "/experiments/~1/",
+    f"/experiments/~1/?log={web.LOG}",
+    "/actions/1/",
+    "/audit/",
+    "/tokens/",
     "/",
     "/v4/experiments/a000/jobs",
     "/v4/actions/1",
@@ -80,7 +80,7 @@ def server(static_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A web server with hostile text in its rows, logs and outputs."""
     made = web.serve(tmp_path_factory.mktemp("web"), static_files, HOSTILE)
     yield made
-    made.kill()
+    made.tear_down()
 
 
 @pytest.fixture

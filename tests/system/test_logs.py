@@ -60,7 +60,7 @@ def memory(portal: Portal) -> int:
 
 def open_log(page: Page, expid: str, name: str) -> None:
     """Follow the links to a log, and wait until the scripts of its page have run."""
-    page.goto(f"/experiments/experiment/?q={expid}")
+    page.goto(f"/experiments/?q={expid}")
     page.get_by_role("link", name=expid, exact=True).first.click()
     page.get_by_role("link", name=name).click()
     page.wait_for_url(f"**log={name}*")
@@ -172,7 +172,7 @@ def test_a_log_is_followed_while_it_is_written(page: Page, portal: Portal, expid
 def test_the_logs_of_a_job_fit_a_phone_in_the_dark(open_page: Callable[..., Page], portal: Portal, expid: str) -> None:
     page = open_page(portal.url, viewport={"width": 375, "height": 800}, color_scheme="dark")
     sign_in(page, portal.credentials)
-    page.goto(f"/jobs/job/?q={expid}_BAD")
+    page.goto(f"/jobs/?q={expid}_BAD")
     page.get_by_role("link", name=f"{expid}_BAD").click()
     expect(page.get_by_role("log")).to_contain_text("about to fail")
     page.get_by_role("link", name=re.compile(r"\.err$")).click()

@@ -17,7 +17,7 @@ def open_grid(page: Page, portal: Portal) -> str:
     expid = portal.make_experiment("small")
     wait_for(lambda: portal.http.get(f"/v4/experiments/{expid}").status == 200)
     wait_for(lambda: portal.http.get(f"/v4/experiments/{expid}").body["total"])
-    page.goto(f"/experiments/experiment/?q={expid}")
+    page.goto(f"/experiments/?q={expid}")
     page.get_by_role("link", name=expid, exact=True).first.click()
     page.get_by_role("link", name="Grid", exact=True).click()
     expect(page.locator(DRAWN)).to_have_attribute("data-jobs", "4")

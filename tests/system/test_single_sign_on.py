@@ -38,7 +38,7 @@ def joined(portal: Portal, running_provider: Provider, running_cas: CASServer) -
 
 
 def sign_in(page: Page, name: str, by: str = "Climate DT") -> None:
-    page.goto("/login/?next=/jobs/job/")
+    page.goto("/login/?next=/jobs/")
     page.get_by_role("link", name=f"Sign in with {by}").click()
     page.fill("input[name=username]", name)
     page.get_by_role("button", name="Sign in").click()
@@ -51,7 +51,7 @@ def test_a_browser_signs_in_and_is_out_when_the_group_is_gone(
     running_provider.know("ana", groups=["/edito/operators"])
     page = open_page(joined.url, also=running_provider.issuer)
     sign_in(page, "ana")
-    assert page.url == f"{joined.url}/jobs/job/"
+    assert page.url == f"{joined.url}/jobs/"
     assert page.locator("#account summary").inner_text() == "ana"
     running_provider.know("ana", groups=[])
     later = open_page(joined.url, also=running_provider.issuer)
@@ -68,7 +68,7 @@ def test_a_browser_signs_in_by_cas_and_is_out_when_signed_out_there(
     running_cas.know("bea", groups="operators")
     page = open_page(joined.url, also=running_cas.url)
     sign_in(page, "bea", by="Earth Sciences")
-    assert page.url == f"{joined.url}/jobs/job/"
+    assert page.url == f"{joined.url}/jobs/"
     assert page.locator("#account summary").inner_text() == "bea"
     running_cas.sign_out("bea")
     page.wait_for_url("**/login/**")  # the page that is open asks for news, and is told so

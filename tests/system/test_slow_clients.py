@@ -37,7 +37,7 @@ def server(static_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         file.truncate(200_000_000)
     os.utime(logs / web.LOG, (time.time() + 3600, time.time() + 3600))  # as if it were still written
     yield made
-    made.kill()
+    made.tear_down()
 
 
 @pytest.fixture

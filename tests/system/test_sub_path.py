@@ -27,18 +27,18 @@ FORMS = """() => [...document.querySelectorAll('form')].map(
     (form) => new URL(form.getAttribute('action') ?? '', location).href)"""
 # Where the walk begins: what no page of the console leads to besides.
 BEGINNINGS = (
-    *("", "v4", "v4/docs", "health/", "healthz", "metrics", "jsi18n/", "password_change/done/"),
+    *("", "v4", "v4/docs", "health/", "search/?q=a", "healthz", "metrics", "jsi18n/", "password_change/done/"),
     *("v4/auth/verify-token", "v4/experiments/a000/runs/1/user-metrics"),
     "v4/experiments/a000/jobs/a000_SIM/logs/a000_SIM.1.out",
-    *("experiments/action/1/output/0/", f"experiments/experiment/1/log/{web.LOG}/", "jobs/job/2/log/a000_SIM.1.out/"),
-    "jobs/job/request/set_status/?experiment=1",
+    *("actions/1/output/0/", f"experiments/~1/log/{web.LOG}/", "experiments/~/jobs/~2/log/a000_SIM.1.out/"),
+    "jobs/request/set_status/?experiment=1",
 )
 # Forms are sent to them, scripts fetch them, an identity provider leads to them, or there are no such rows.
 NOT_WALKED = (
-    *("/approve", "/call-lost", "/cancel", "/reject", "/end", "/call-empty", "<int:object_id>/program"),
-    *("logout", "autocomplete", "grid/data", "graph/data", "timeline/data", "request/<str:name>/form"),
-    *(f"access/{name}/<path:object_id>/{page}" for name in ("siteaccount", "sitepolicy", "siterole") for page in PAGES),
-    *("failedsignin/<path:object_id>/delete", "site/<path:object_id>/delete", "site/<path:object_id>/history"),
+    *("/approve", "/call-lost", "/cancel", "/reject", "/end", "/call-empty", "<experiment_key:object_id>/program"),
+    *("logout", "autocomplete", "grid/data", "graph/data", "timeline/data", "request/<str:name>/form", "search/offers"),
+    *(f"{name}/<path:object_id>/{page}" for name in ("site-accounts", "site-policies", "site-roles") for page in PAGES),
+    *("failed-sign-ins/<path:object_id>/delete", "sites/<path:object_id>/delete", "sites/<path:object_id>/history"),
     *("r/<path:content_type_id>/<path:object_id>", "^(?P<app_label>auth|experiments|access|audit|jobs)/$"),
 )
 
@@ -48,7 +48,7 @@ def server(static_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A web server under the path."""
     made = web.serve(tmp_path_factory.mktemp("web"), static_files, PORTAL_PATH=PATH)
     yield made
-    made.kill()
+    made.tear_down()
 
 
 @pytest.fixture
@@ -130,12 +130,12 @@ def test_every_page_stays_below_the_path(page: Page, proxy: PathProxy) -> None:
 
 
 def test_a_form_leads_to_the_action_that_it_asks_for(page: Page) -> None:
-    page.goto(f"{PATH}experiments/experiment/")
+    page.goto(f"{PATH}experiments/")
     page.get_by_role("link", name="a000", exact=True).first.click()
     page.get_by_role("link", name=re.compile("^Update description")).first.click()
     page.get_by_label("Description").fill("Below a path")
     page.get_by_role("button", name=re.compile("^Update description")).click()
-    page.wait_for_url(f"**{PATH}experiments/action/*/change/")
+    page.wait_for_url(f"**{PATH}actions/*/")
     expect(page.get_by_text("Below a path").first).to_be_visible()
 
 

@@ -67,6 +67,7 @@ def operated(
     wait_for(lambda: made.http.get(f"/v4/experiments/{expid}/jobs").body.get("jobs"))
     yield made
     made.kill()
+    made.kill_gateway()
     if made.database_url:
         request.getfixturevalue("postgres").drop_database(made.database_url)
 

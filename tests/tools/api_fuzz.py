@@ -186,7 +186,7 @@ def main() -> None:
         try:
             findings = [fuzz(portal, account, examples=given.examples, seed=given.seed) for account in ACCOUNTS]
         finally:
-            portal.kill()
+            portal.tear_down()
     for finding in findings:
         print(finding.complaint + str(finding))
     sys.exit(0 if all(finding.is_good for finding in findings) else 1)

@@ -78,11 +78,11 @@ def has_failed_and_running_jobs(portal: Portal, expid: str) -> bool:
 def shoot_all(portal: Portal, open_page: Callable[..., Page], expids: dict[str, str]) -> None:
     desk = signed_in(portal, open_page, **DESKTOP)
     shoot(desk, "/", "now")
-    shoot(desk, "/experiments/experiment/", "experiments")
+    shoot(desk, "/experiments/", "experiments")
     desk.get_by_role("link", name=expids["mixed"], exact=True).first.click()
     experiment = desk.url
     shoot(desk, experiment, "experiment")
-    shoot(desk, f"/jobs/job/?q={expids['mixed']}", "jobs")
+    shoot(desk, f"/jobs/?q={expids['mixed']}", "jobs")
     desk.goto(experiment)
     desk.get_by_role("link", name="Follow its output").first.click()
     shoot(desk, desk.url, "action")
@@ -94,10 +94,10 @@ def shoot_all(portal: Portal, open_page: Callable[..., Page], expids: dict[str, 
     desk.get_by_placeholder("Find a key or a value").fill("chunk")  # and no path of this machine
     picture(desk, "configuration")
     portal.manage("shell", "--no-imports", "-c", TEAM)
-    shoot(desk, "/access/team/1/change/", "team")
+    shoot(desk, "/teams/1/change/", "team")
     portal.http.post("/v4/freezes", {"message": "Maintenance of the batch system until noon"})
-    shoot(desk, "/experiments/freeze/1/change/", "freeze")
-    shoot(desk, "/audit/auditentry/", "audit")
+    shoot(desk, "/freezes/1/", "freeze")
+    shoot(desk, "/audit/", "audit")
     shoot(desk, "/v4/docs", "api", pause_ms=3000)
     shoot_api(desk, expids["mixed"])
     shoot(signed_in(portal, open_page, **DESKTOP, **DARK), "/", "now-dark")

@@ -85,9 +85,9 @@ class ActionAdmin(ApprovalPages):
     @admin.display(description="Experiment", ordering="expid")
     def of_experiment(self, action: Action) -> SafeString | str:
         """Link to the experiment."""
-        if action.experiment_id is None:
+        if action.experiment is None:
             return action.expid or format_html('<span class="quiet">{}</span>', action.site)
-        return link_to_experiment(action.experiment_id, action.expid)
+        return link_to_experiment(action.experiment)
 
     @admin.display(description="By", ordering="actor_name")
     def by(self, action: Action) -> SafeString:
@@ -224,7 +224,7 @@ def get_again_address(request: HttpRequest, action: Action) -> str:
     if kind is None or action.is_active or action.is_dry_run or not _may_request(request, action):
         return ""
     route = REQUEST_ROUTES.get(kind.target, EXPERIMENT_ROUTE)
-    row = action.site_id if kind.target is Target.SITE else action.experiment_id
+    row = action.site_id if kind.target is Target.SITE else action.experiment
     return f"{reverse(route, args=[row, kind.name])}?like={action.pk}" if row else ""
 
 

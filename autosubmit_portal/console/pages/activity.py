@@ -105,7 +105,7 @@ class ActivityPage(ReadOnlyAdmin):
         """Add the page."""
         return [self.make_row_url("activity", self.activity_view), *super().get_urls()]
 
-    def activity_view(self, request: HttpRequest, object_id: int) -> HttpResponseBase:
+    def activity_view(self, request: HttpRequest, object_id: int | str) -> HttpResponseBase:
         """Show what people did to one experiment."""
         experiment: Experiment = self.get_visible_object(request, str(object_id))
         form = read_form(request)

@@ -41,7 +41,7 @@ class ConfigurationPage(ReadOnlyAdmin):
         """Add the page."""
         return [self.make_row_url("configuration", self.configuration_view), *super().get_urls()]
 
-    def configuration_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+    def configuration_view(self, request: HttpRequest, object_id: int | str) -> HttpResponse:
         """Show the page."""
         experiment = self.get_visible_object(request, str(object_id))
         context = get_configuration_context(experiment, parse_number(request.GET.get("run")))

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console import stamps
+from autosubmit_portal.console.addresses import find_experiment
 from autosubmit_portal.console.pages.activity import ActivityPage
 from autosubmit_portal.console.pages.configuration import ConfigurationPage
 from autosubmit_portal.console.pages.logs import LogPages
@@ -38,6 +39,7 @@ NEWEST_ACTIVITY = Coalesce("finished_at", "started_at", "submitted_at")
 class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage, PicturePages, PerformancePage, ActivityPage):
     """Experiments; what is done to them is asked for by buttons."""
 
+    row_part = "<experiment_key:object_id>"
     request_targets = (Target.EXPERIMENT, Target.JOBS)
     page_template = "admin/portal/experiment.html"
     live_seconds = 4
@@ -89,6 +91,14 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage, PicturePages, P
         marks = format_html_join("", ' <span class="flag" title="{}">{}</span>', shown)
         return format_html("{}{}", presentation.lamp(experiment), marks)
 
+    def get_key(self, obj: Experiment) -> Experiment:
+        """Its addresses are made of the row."""
+        return obj
+
+    def find_row(self, request: HttpRequest, object_id: str) -> Experiment | None:
+        """Return the experiment that the address calls so."""
+        return find_experiment(self.get_queryset(request), object_id)
+
     def get_log_owner(self, obj: Experiment) -> tuple[Experiment, None]:
         """The logs are those of Autosubmit's commands."""
         return obj, None
@@ -111,7 +121,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage, PicturePages, P
         """Add the choice of a program."""
         return [self.make_row_url("program", require_POST(self.program_view)), *super().get_urls()]
 
-    def program_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+    def program_view(self, request: HttpRequest, object_id: int | str) -> HttpResponse:
         """Choose the Autosubmit of the experiment, and go back to its page."""
 
         def choose(experiment: Experiment) -> str:
@@ -127,14 +137,14 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage, PicturePages, P
         subject = self.get_subject(obj)
         decided = actions.decide_each(request.user, actions.list_kinds(self.request_targets), subject)
         kinds = [kind for kind, decision in decided if decision.allowed]
-        jobs = Job.objects.filter(experiment=obj)
+        jobs = obj.jobs.all()
         return {
             "title": obj.expid,
             "experiment": obj,
             "programs": known,
             "program": programs.choose(obj, known),
             "may_choose_program": bool(known or obj.program) and may_choose_program(obj, request.user),
-            "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj.pk),
+            "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj),
             "refused": [(kind, decision) for kind, decision in decided if not decision.allowed],
             "active_actions": list(
                 Action.objects.active().defer_long_fields().filter(experiment=obj).select_related("site")
@@ -180,7 +190,7 @@ def count_matrix(experiment: Experiment) -> dict[str, Any]:
     present = {status for row in counts.values() for status in row}
     statuses = [status for status in presentation.STATUSES if status in present]
     statuses += sorted(present - set(statuses))
-    jobs = f"{reverse('admin:jobs_job_changelist')}?experiment={experiment.pk}"
+    jobs = reverse("admin:jobs_job_of_experiment", args=[experiment])
     return {
         "statuses": statuses,
         "rows": [(section, row, sum(row.values())) for section, row in counts.items()],

@@ -16,9 +16,11 @@ from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import stamps
+from autosubmit_portal.console.addresses import find_experiment, find_job
 from autosubmit_portal.console.pages.logs import LogPages
 from autosubmit_portal.console.parts import actions, filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
+from autosubmit_portal.console.parts.chosen import choose_experiment, get_chosen_experiment
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
@@ -56,6 +58,7 @@ def _explain(job: Job) -> list[tuple[Explanation, str]]:
 class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
     """Jobs. The kinds that are done to jobs are entries of the list's menu and buttons of the page."""
 
+    row_part = "<job_key:object_id>"
     request_targets = (Target.JOBS,)
     page_template = "admin/portal/job.html"
     live_seconds = 5
@@ -92,10 +95,18 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
     @admin.display(description="Experiment", ordering="experiment__expid")
     def of_experiment(self, job: Job) -> SafeString:
         """Link to the experiment, and say whether its jobs are stale."""
-        link = presentation.link_to_experiment(job.experiment_id, job.experiment)
+        link = presentation.link_to_experiment(job.experiment)
         if not job.experiment.problem:
             return link
         return format_html('{} <span class="flag" title="{}">Stale</span>', link, job.experiment.problem)
+
+    def get_key(self, obj: Job) -> Job:
+        """Its addresses are made of the row."""
+        return obj
+
+    def find_row(self, request: HttpRequest, object_id: str) -> Job | None:
+        """Return the job that the address calls so."""
+        return find_job(self.get_queryset(request), Experiment.objects.visible_to(request.user), object_id)
 
     def get_log_owner(self, obj: Job) -> tuple[Experiment, Job]:
         """The logs are those of the job."""
@@ -126,9 +137,9 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
             "sent_with": [(title, sent_with[name], name in planned) for title, name in SENT_WITH],
             "took": presentation.ran(obj),
             "explanations": _explain(obj),
-            "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj.pk),
-            "parents": [edge.parent for edge in parents[: MOST_RELATIVES + 1]],
-            "children": [edge.child for edge in children[: MOST_RELATIVES + 1]],
+            "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj),
+            "parents": [of(obj.experiment, edge.parent) for edge in parents[: MOST_RELATIVES + 1]],
+            "children": [of(obj.experiment, edge.child) for edge in children[: MOST_RELATIVES + 1]],
             "most_relatives": MOST_RELATIVES,
             "blocked": find_obstacles(obj),
             "logs": self.get_logs_context(request, obj, default=choose_log(obj)),
@@ -138,11 +149,51 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         """Add the form page of many jobs."""
         view = self.admin_site.admin_view
         return [
+            path("<experiment_key:object_id>/jobs/", view(self.of_experiment_view), name="jobs_job_of_experiment"),
             path("request/<str:name>/", view(self.bulk_view), name="jobs_job_bulk"),
             path("request/<str:name>/preview/", view(require_POST(self.bulk_preview_view))),
             path("request/<str:name>/form/", view(require_POST(self.bulk_form_view)), name="jobs_job_bulk_form"),
             *super().get_urls(),
         ]
+
+    # --- The jobs of one experiment
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list of all jobs; that of one experiment has an address of its own."""
+        query = request.GET.copy()
+        number = parse_number("".join(query.pop("experiment", [])))
+        if number is None or request.method == "POST" or get_chosen_experiment(request):
+            return super().changelist_view(request, extra_context)
+        experiment = find_experiment(Experiment.objects.visible_to(request.user), f"~{number}")
+        if experiment is None:
+            return super().changelist_view(request, extra_context)
+        address = reverse("admin:jobs_job_of_experiment", args=[experiment])
+        return HttpResponseRedirect(f"{address}?{query.urlencode()}".removesuffix("?"))
+
+    def of_experiment_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the list of the jobs of an experiment."""
+        experiment = find_experiment(Experiment.objects.visible_to(request.user).select_related("site"), object_id)
+        if experiment is None:
+            raise Http404("There is no such experiment.")
+        choose_experiment(request, experiment)
+        title = f"Jobs of {experiment.expid}"
+        return super().changelist_view(request, {"experiment": experiment, "title": title, "picture": "jobs"})
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
+        """Return the visible jobs, or of them those of the experiment that the list is about."""
+        jobs: QuerySet[Job] = super().get_queryset(request)
+        experiment = get_chosen_experiment(request)
+        return jobs.filter(experiment=experiment) if experiment else jobs
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Leave out the experiment where it is the same for all."""
+        left_out = {"of_experiment"} if get_chosen_experiment(request) else set()
+        return [name for name in self.list_display if name not in left_out]
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """Leave out the choice of an experiment where one is chosen."""
+        left_out = {filters.ExperimentFilter} if get_chosen_experiment(request) else set()
+        return [one for one in self.list_filter if one not in left_out]
 
     # --- Many jobs
 
@@ -200,6 +251,12 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         )
 
 
+def of(experiment: Experiment, job: Job) -> Job:
+    """Return a job of the experiment, which then is loaded with it."""
+    job.experiment = experiment
+    return job
+
+
 def find_obstacles(job: Job) -> dict[str, Any]:
     """Return what holds a job up that was not sent, what failed first: some jobs with how many jobs each is back.
 
@@ -210,7 +267,7 @@ def find_obstacles(job: Job) -> dict[str, Any]:
     causes = find_causes(job.pk, *list_blocking_edges(job.pk))
     # With the job itself, so that it takes as many queries when nothing holds it up.
     jobs = Job.objects.in_bulk([job.pk, *(cause.job for cause in causes[:MOST_CAUSES])])
-    shown = [(jobs[cause.job], cause.steps) for cause in causes[:MOST_CAUSES] if cause.job in jobs]
+    shown = [(of(job.experiment, jobs[cause.job]), cause.steps) for cause in causes[:MOST_CAUSES] if cause.job in jobs]
     return {"causes": shown, "more": len(causes) - len(shown)}
 
 
@@ -224,7 +281,10 @@ def make_menu_entry(kind: ActionKind) -> Callable[..., HttpResponse | None]:
         if not keys:
             messages.warning(request, "The chosen jobs do not exist any more.")
             return None
-        page = model_admin.make_bulk_page(request, kind.name, keys, request.GET.urlencode())
+        query, experiment = request.GET.copy(), get_chosen_experiment(request)
+        if experiment:
+            query["experiment"] = str(experiment.pk)
+        page = model_admin.make_bulk_page(request, kind.name, keys, query.urlencode())
         return page.show(request, page.make_bound_form(request, is_filled=False))
 
     return open_form

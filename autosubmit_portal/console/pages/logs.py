@@ -36,7 +36,7 @@ class LogPages(ConsoleAdmin):
         """Return the experiment, and the job if the logs are those of a job."""
         raise NotImplementedError
 
-    def log_view(self, request: HttpRequest, object_id: int, name: str) -> HttpResponseBase:
+    def log_view(self, request: HttpRequest, object_id: int | str, name: str) -> HttpResponseBase:
         """Answer a piece of a log, what `?search=` finds in it, or all of it with `?download`."""
         owner = self.get_log_owner(self.get_visible_object(request, str(object_id)))
         try:
@@ -84,7 +84,7 @@ class LogPages(ConsoleAdmin):
         shown: dict[str, Any] = {"name": name, "title": name}
         try:
             log = shelf.open(name)
-            shown |= {"address": self.get_address("log", obj.pk, name)}
+            shown |= {"address": self.get_address("log", self.get_key(obj), name)}
             shown |= {"names": (name, log.name, log.plain_name), "title": log.name, "file": log.identity}
             if not request.htmx:  # type: ignore[attr-defined]  # a live page keeps what it has
                 over = is_log_over(log, *self.get_log_owner(obj))

@@ -79,7 +79,7 @@ def list_needs(user: Any, experiments: QuerySet[Any], shown: dict[str, Any], new
 def get_now_context(user: Any, whose: str, news_since: datetime) -> dict[str, Any]:
     """Return everything that the page shows to `user`, to whom failures since then are news."""
     experiments = choose_experiments(user, whose)
-    actions = Action.objects.visible_to(user).defer_long_fields().select_related("site", "experiment")
+    actions = Action.objects.visible_to(user).defer_long_fields().select_related("site", "experiment__site")
     if whose != "all":
         actions = actions.filter(experiment__in=experiments.values("pk"))
     shown = read_parts(user, experiments, actions)

@@ -41,7 +41,7 @@ class PerformancePage(ReadOnlyAdmin):
         """Add the page."""
         return [self.make_row_url("performance", self.performance_view), *super().get_urls()]
 
-    def performance_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+    def performance_view(self, request: HttpRequest, object_id: int | str) -> HttpResponse:
         """Show the page to whoever may see the jobs."""
         experiment: Experiment = self.get_visible_object(request, str(object_id))
         if not Experiment.objects.filter_showing(Job, request.user).filter(pk=experiment.pk).exists():

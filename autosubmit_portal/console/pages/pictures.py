@@ -80,7 +80,7 @@ DRAWN: dict[str, Callable[[HttpRequest, Experiment], Picture]] = {
 
 def choose_jobs(request: HttpRequest, experiment: Experiment) -> "QuerySet[Job]":
     """Return the jobs of an experiment that the address chooses by section, date and member."""
-    return picture_filters.apply(request, Job.objects.filter(experiment=experiment))
+    return picture_filters.apply(request, experiment.jobs.all())
 
 
 def find_near(request: HttpRequest, experiment: Experiment) -> tuple[list[PicturedJob], list[Edge]] | None:
@@ -98,8 +98,10 @@ def find_near(request: HttpRequest, experiment: Experiment) -> tuple[list[Pictur
 
 
 def get_named_job(request: HttpRequest, experiment: Experiment, parameter: str) -> Job:
-    """Return the job of the experiment whose key the address says. Raises Http404."""
-    job = Job.objects.filter(experiment=experiment, pk=parse_number(request.GET.get(parameter)) or 0).first()
+    """Return the job of the experiment whose name or number the address says. Raises Http404."""
+    jobs = experiment.jobs.all()
+    told = request.GET.get(parameter, "").replace("\0", "")
+    job = jobs.filter(name=told).first() or jobs.filter(pk=parse_number(told) or 0).first()
     if job is None:
         raise Http404("There is no such job in this experiment.")
     return job
@@ -118,7 +120,7 @@ class PicturePages(ReadOnlyAdmin):
         views = (("", "", self.picture_view), ("data/", "_data", self.picture_data_view))
         pages = [
             path(
-                f"<int:object_id>/{name}/{rest}",
+                f"{self.row_part}/{name}/{rest}",
                 self.admin_site.admin_view(view),
                 {"picture": name},
                 name=self.get_route(f"{name}{end}"),
@@ -128,7 +130,7 @@ class PicturePages(ReadOnlyAdmin):
         ]
         return [*pages, *super().get_urls()]
 
-    def picture_view(self, request: HttpRequest, object_id: int, picture: str) -> HttpResponse:
+    def picture_view(self, request: HttpRequest, object_id: int | str, picture: str) -> HttpResponse:
         """Show the page of a picture."""
         experiment = self.get_pictured_experiment(request, object_id)
         stamps.begin_part(request, stamps.list_rows_about(experiment))
@@ -144,14 +146,14 @@ class PicturePages(ReadOnlyAdmin):
         }
         return self.render_page(request, "admin/portal/picture.html", experiment, context)
 
-    def picture_data_view(self, request: HttpRequest, object_id: int, picture: str) -> HttpResponse:
+    def picture_data_view(self, request: HttpRequest, object_id: int | str, picture: str) -> HttpResponse:
         """Answer a picture as compressed JSON, or that the browser has it already."""
         experiment = self.get_pictured_experiment(request, object_id)
         validator = make_validator(request, experiment)
         known = get_conditional_response(request, etag=validator)
         return known or answer_data(request, validator, lambda: DRAWN[picture](request, experiment))
 
-    def get_pictured_experiment(self, request: HttpRequest, object_id: int) -> Experiment:
+    def get_pictured_experiment(self, request: HttpRequest, object_id: int | str) -> Experiment:
         """Return a visible experiment whose jobs the user may see too; 403 or 404 otherwise."""
         experiment: Experiment = self.get_visible_object(request, str(object_id))
         if not Experiment.objects.filter_showing(Job, request.user).filter(pk=experiment.pk).exists():
@@ -188,7 +190,7 @@ def make_sections_context(request: HttpRequest, experiment: Experiment, picture:
     """Return what the page of the graph shows of the sections."""
     counts = count_sections(experiment)
     edges = pictured.count_section_edges(experiment.pk)
-    return {"mode": "sections", "drawing": draw_sections(experiment.pk, counts, edges), "sections": counts.items()}
+    return {"mode": "sections", "drawing": draw_sections(experiment, counts, edges), "sections": counts.items()}
 
 
 def count_sections(experiment: Experiment) -> dict[str, dict[str, int]]:
@@ -206,7 +208,7 @@ def make_jobs_context(request: HttpRequest, experiment: Experiment, picture: str
     if near is None:
         jobs, mode, filters = choose_jobs(request, experiment), "jobs", picture_filters.list_menus(request, experiment)
     else:
-        jobs, mode, filters = Job.objects.filter(pk__in=[job.pk for job in near[0]]), "near", []
+        jobs, mode, filters = experiment.jobs.filter(pk__in=[job.pk for job in near[0]]), "near", []
     if picture == "timeline":
         jobs = jobs.exclude(submitted_at=None, started_at=None)
     page = Paginator(jobs.order_by("pk"), ROWS).get_page(request.GET.get("p"))
@@ -218,7 +220,7 @@ def make_jobs_context(request: HttpRequest, experiment: Experiment, picture: str
         "filters": filters,
         "jobs": page,
         "query": query.urlencode(),
-        "data": f"{reverse(route, args=[experiment.pk])}?{query.urlencode()}".removesuffix("?"),
+        "data": f"{reverse(route, args=[experiment])}?{query.urlencode()}".removesuffix("?"),
         "legend": [(LETTERS[status], status, count) for status, count in presentation.legend(experiment.status_counts)],
         "kinds": list_kinds(request, experiment) if picture == "grid" else [],
         "around": find_around(request, experiment) if near else None,
@@ -237,5 +239,5 @@ def list_kinds(request: HttpRequest, experiment: Experiment) -> list[tuple[str, 
     known = annotate_active_action().select_related("site").get(pk=experiment.pk)
     subject = actions.Subject(site=known.site, experiment=known)
     kinds = actions.list_allowed_kinds(request.user, (Target.JOBS,), subject)
-    buttons = actions.make_buttons(request, subject, kinds, "experiments_experiment_request", known.pk)
+    buttons = actions.make_buttons(request, subject, kinds, "experiments_experiment_request", known)
     return [(button.kind.title, reverse("admin:jobs_job_bulk_form", args=[button.kind.name])) for button in buttons]

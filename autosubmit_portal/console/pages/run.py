@@ -27,7 +27,7 @@ class RunAdmin(ReadOnlyAdmin):
 
     page_template = "admin/portal/run.html"
     list_display = ("run", "of_experiment", "shares", "completed", "failed", "total", "started", "took")
-    list_select_related = ("experiment",)
+    list_select_related = ("experiment__site",)
     list_filter = (filters.ExperimentFilter,)
     search_fields = ("experiment__expid",)
     search_placeholder = "expid"
@@ -35,9 +35,7 @@ class RunAdmin(ReadOnlyAdmin):
 
     run = make_column("Run", lambda run: f"Run {run.run_id}", "run_id")
     of_experiment = make_column(
-        "Experiment",
-        lambda run: presentation.link_to_experiment(run.experiment_id, run.experiment),
-        "experiment__expid",
+        "Experiment", lambda run: presentation.link_to_experiment(run.experiment), "experiment__expid"
     )
     shares = make_column("Jobs", lambda run: presentation.bar(get_counts(run)))
     started = make_column("Started", lambda run: presentation.when(run.since), "started_at")

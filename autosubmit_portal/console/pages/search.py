@@ -16,7 +16,7 @@ def search_page(request: HttpRequest) -> HttpResponse:
     text = request.GET.get("q", "")
     named = finder.find_named(request.user, text) if text else None
     if named:
-        return HttpResponseRedirect(reverse("admin:experiments_experiment_change", args=[named.pk]))
+        return HttpResponseRedirect(reverse("admin:experiments_experiment_change", args=[named]))
     context = {"title": "Search", "text": text, "found": finder.find(request.user, text)}
     return TemplateResponse(request, "admin/portal/search.html", {**console.each_context(request), **context})
 

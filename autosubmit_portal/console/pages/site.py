@@ -235,7 +235,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
             *super().get_urls(),
         ]
 
-    def call_empty_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+    def call_empty_view(self, request: HttpRequest, object_id: int | str) -> HttpResponse:
         """Say of a silent host that no run lives there, for the reason that was given, and go back to the page."""
 
         def decide(site: Site) -> str:
@@ -248,7 +248,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
 
         return self.change_row(request, object_id, decide)
 
-    def connection_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+    def connection_view(self, request: HttpRequest, object_id: int | str) -> HttpResponse:
         """Show what the hosts of a site find of all that an action needs, to those who may change the site."""
         if not self.has_change_permission(request):
             raise PermissionDenied
@@ -257,7 +257,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         findings = describe_findings(health.examine_hosts(site))
         return TemplateResponse(request, "admin/portal/connection.html", context | findings)
 
-    def form_page(self, request: HttpRequest, object_id: int, name: str) -> FormPage:
+    def form_page(self, request: HttpRequest, object_id: int | str, name: str) -> FormPage:
         """Offer the other sites on the form page."""
         page = super().form_page(request, object_id, name)
         sites = self.get_queryset(request).order_by("-is_default", "slug")

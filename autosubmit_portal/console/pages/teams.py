@@ -210,8 +210,8 @@ class TeamAdmin(ConsoleAdmin):
         if condition is None:
             return "None yet."
         rows = Experiment.objects.filter(condition, gone_at=None).order_by("expid")
-        named = rows.values_list("pk", "expid")[:SHOWN_EXPERIMENTS]
-        links = format_html_join(" ", "{}", ((link_to_experiment(*one),) for one in named))
+        named = rows.select_related("site")[:SHOWN_EXPERIMENTS]
+        links = format_html_join(" ", "{}", ((link_to_experiment(one),) for one in named))
         number = rows.count()
         return format_html("{}: {}{}", number, links, " …" if number > SHOWN_EXPERIMENTS else "")
 

@@ -117,9 +117,9 @@ def get_policy_scope(subject: Subject | None) -> dict[str, Any]:
 
 
 def make_buttons(
-    request: HttpRequest, subject: Subject, kinds: Iterable[ActionKind], route: str, pk: Any
+    request: HttpRequest, subject: Subject, kinds: Iterable[ActionKind], route: str, key: Any
 ) -> list[Button]:
-    """Return a button per kind; `route` is the named address of the form page of the row `pk`.
+    """Return a button per kind; `route` is the named address of the form page of a row, and is made of its `key`.
 
     Of two kinds of which one stands in for the other there is one button: for the one that is possible now.
     """
@@ -129,7 +129,7 @@ def make_buttons(
     obstacles = find_obstacles(make_action_request(request, offered[0], subject), offered)
     possible = {name for name, obstacle in obstacles.items() if obstacle is None}
     return [
-        Button(kind=kind, address=reverse(f"admin:{route}", args=[pk, kind.name]), obstacle=obstacles[kind.name])
+        Button(kind=kind, address=reverse(f"admin:{route}", args=[key, kind.name]), obstacle=obstacles[kind.name])
         for kind in leave_out_replaced(offered, possible)
     ]
 

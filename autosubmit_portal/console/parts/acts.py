@@ -11,7 +11,7 @@ from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.parts.presentation import format_duration, kind_title
 from experiments.activity import Act
 from experiments.catalogue.kinds import CATALOGUE, Target
-from experiments.models import Action, State
+from experiments.models import Action, Experiment, State
 from jobs.autosubmit.secrets import mask_text
 
 SOMEBODY = "somebody"
@@ -52,7 +52,7 @@ class Line:
     address: str
     outcome: str
     look: str
-    experiment_id: int | None = None
+    experiment: Experiment | None = None
     reason: str = ""
     message: str = ""
     started_at: datetime | None = None
@@ -97,7 +97,7 @@ def _tell_action(action: Action, act: Act) -> Line:
         address=reverse("admin:experiments_action_change", args=[action.pk]),
         outcome=State(action.state).label.lower(),
         look=_LOOKS.get(State(action.state), action.state),
-        experiment_id=action.experiment_id,
+        experiment=action.experiment,
         reason=mask_text(action.reason),
         message=mask_text(" ".join(filter(None, (decided, cancelled, said)))),
         started_at=action.started_at,

@@ -58,6 +58,11 @@ class BriefChangeList(ChangeList):
         console_admin = cast("ConsoleAdmin", self.model_admin)
         return super().get_queryset(*args, **kwargs).defer(*console_admin.long_fields)
 
+    def url_for_result(self, result: Any) -> str:
+        """Return the address of the page of a row."""
+        console_admin = cast("ConsoleAdmin", self.model_admin)
+        return console_admin.get_address("change", console_admin.get_key(result))
+
     def get_results(self, request: HttpRequest) -> None:
         """Read the page of the list; a live one is stamped first."""
         if cast("ConsoleAdmin", self.model_admin).live_seconds:
@@ -79,10 +84,13 @@ class BriefChangeList(ChangeList):
 class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs alone
     """The base of all lists.
 
+    `row_part` is the part of an address that says which row it is about.
+
     `long_fields` are read for the page of a row, not for the list. `pages` are the pages of Django's admin that there
     are, by the ends of their names; None for all. `refusals` are what a change of a row may be refused with.
     """
 
+    row_part = "<int:object_id>"
     long_fields: tuple[str, ...] = ()
     pages: tuple[str, ...] | None = None
     refusals: tuple[type[Exception], ...] = (policy.Forbidden, Refusal)
@@ -118,8 +126,14 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
     def get_urls(self) -> list[URLPattern]:
         """Leave out pages that this model does not have."""
         urls = super().get_urls()
-        kept = tuple(f"_{page}" for page in self.pages or ())
-        return urls if self.pages is None else [url for url in urls if (url.name or "").endswith(kept)]
+        if self.pages is None:
+            return urls
+        kept = tuple(f"_{page}" for page in self.pages if page != "change")
+        others = [url for url in urls if (url.name or "").endswith(kept)]
+        if "change" not in self.pages:
+            return others
+        page = self.admin_site.admin_view(self.change_view)
+        return [*others, path(f"{self.row_part}/", page, name=self.get_route("change"))]
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Allow it to people who may see some rows; `get_queryset` says which."""
@@ -143,15 +157,21 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
         return reverse(f"admin:{self.get_route(page)}", args=args)
 
     def make_row_url(self, page: str, view: Callable[..., HttpResponseBase], rest: str = "") -> URLPattern:
-        """Return the address `<id>/<page>/<rest>` for a view that takes `object_id`."""
-        return path(f"<int:object_id>/{page}/{rest}", self.admin_site.admin_view(view), name=self.get_route(page))
+        """Return the address `<row>/<page>/<rest>` for a view that takes `object_id`."""
+        return path(f"{self.row_part}/{page}/{rest}", self.admin_site.admin_view(view), name=self.get_route(page))
+
+    def get_key(self, obj: Any) -> Any:
+        """Return what the addresses of a row's pages are made of."""
+        return obj.pk
 
     def get_list_address(self, request: HttpRequest) -> str:
         """Return the address of the list, with the filters under which the page was opened from it."""
         kept: dict[str, Any] = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
         return str(add_preserved_filters(kept, self.get_address("changelist")))
 
-    def change_row(self, request: HttpRequest, object_id: int, change: Callable[[Any], str]) -> HttpResponseRedirect:
+    def change_row(
+        self, request: HttpRequest, object_id: int | str, change: Callable[[Any], str]
+    ) -> HttpResponseRedirect:
         """Change a visible row, show the message or the refusal of `change`, and redirect to the page of the row."""
         try:
             messages.success(request, change(self.get_visible_object(request, str(object_id))))
@@ -170,10 +190,14 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
         """Return the row from the admin's own queryset; 403 without permission, 404 when it is not there."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        obj = self.get_object(request, unquote(object_id))
+        obj = self.find_row(request, object_id)
         if obj is None:
             self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         return obj
+
+    def find_row(self, request: HttpRequest, object_id: str) -> Any:
+        """Return the row that an address is about; None if there is none."""
+        return self.get_object(request, unquote(object_id))
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
         """Answer 404 for missing and hidden rows, where Django would redirect to the first page."""
@@ -197,15 +221,15 @@ class ReadOnlyAdmin(ConsoleAdmin):
 
     has_delete_permission = has_change_permission
 
-    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+    def change_view(self, request: HttpRequest, object_id: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the page of one row."""
-        obj = self.get_visible_object(request, object_id)
+        obj = self.get_visible_object(request, str(object_id))
         if request.method not in ("GET", "HEAD"):
             raise PermissionDenied
         shown = self.get_live_rows(request, obj)
         if shown is not None:
             stamps.begin_part(request, shown)
-            obj = self.get_visible_object(request, object_id)  # as it is after the stamp
+            obj = self.get_visible_object(request, str(object_id))  # as it is after the stamp
         return self.render_page(request, self.page_template, obj, self.get_page_context(request, obj))
 
     def get_live_rows(self, request: HttpRequest, obj: Any) -> "stamps.PartRows | None":

@@ -11,6 +11,7 @@ from autosubmit_portal.audit.events import filter_between, filter_like
 from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.audit.periods import PERIODS, get_bounds
 from autosubmit_portal.console.parts.base import parse_number
+from autosubmit_portal.console.parts.chosen import get_chosen_experiment
 from autosubmit_portal.console.parts.presentation import STATUSES
 from autosubmit_portal.distinct import list_distinct
 from experiments.attention.rules import TITLES
@@ -174,9 +175,9 @@ class OfExperimentFilter(LinkedFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The values of the chosen experiment, and the chosen one."""
         values: set[str] = {self.value()} if self.value() else set()  # type: ignore[arg-type]
-        experiment = parse_number(request.GET.get("experiment"))
-        if experiment is not None and model_admin.get_queryset(request).filter(experiment=experiment).exists():
-            found = list_distinct(Job, str(self.parameter_name), experiment=experiment)
+        experiment = get_chosen_experiment(request)
+        if experiment and model_admin.get_queryset(request).exists():
+            found = list_distinct(Job, str(self.parameter_name), experiment=experiment.pk)
             values |= {str(value) for value in found if value}
         return [(value, value) for value in sorted(values, key=lambda text: (len(text), text))]
 

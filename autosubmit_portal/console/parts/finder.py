@@ -73,7 +73,7 @@ def find_experiments(user: Any, text: str) -> Hits:
         described = visible.filter(_has_all("description", text)).exclude(pk__in=[one.pk for one in found])
         found += described.order_by("expid", "site")[: MOST + 1 - len(found)]
     hits = [
-        Hit(one.expid, one.description, reverse("admin:experiments_experiment_change", args=[one.pk]))
+        Hit(one.expid, one.description, reverse("admin:experiments_experiment_change", args=[one]))
         for one in found[:MOST]
     ]
     return Hits("Experiments", hits, _link_to_more("experiments_experiment", text, found))
@@ -85,7 +85,7 @@ def find_jobs(user: Any, text: str) -> Hits:
         return Hits("Jobs", [])
     named = Job.objects.visible_to(user).filter(_has_all("name", text)).select_related("experiment__site")
     found = list(narrow(named, text).order_by("-pk")[: MOST + 1])
-    hits = [Hit(one.name, one.status, reverse("admin:jobs_job_change", args=[one.pk])) for one in found[:MOST]]
+    hits = [Hit(one.name, one.status, reverse("admin:jobs_job_change", args=[one])) for one in found[:MOST]]
     return Hits("Jobs", hits, _link_to_more("jobs_job", text, found))
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.urls import reverse
@@ -74,10 +73,10 @@ def _choose_button(user: Any, experiment: Experiment, alarm: Alarm) -> tuple[str
     """Return the words and the address of the best button: what may be asked for, else where to look."""
     kind = CATALOGUE.get(alarm.remedy)
     if kind and policy.may_request(user, kind, site=experiment.site, experiment=experiment):
-        return kind.title, reverse("admin:experiments_experiment_request", args=[experiment.pk, kind.name])
+        return kind.title, reverse("admin:experiments_experiment_request", args=[experiment, kind.name])
     if alarm.job:
-        query = urlencode({"experiment": experiment.pk, "q": alarm.job})
-        return "Open the job", f"{reverse('admin:jobs_job_changelist')}?{query}"
+        job = Job(experiment=experiment, name=alarm.job)
+        return "Open the job", reverse("admin:jobs_job_change", args=[job])
     return "Open", _get_address(experiment)
 
 
@@ -85,10 +84,9 @@ def list_failed(experiments: "QuerySet[Any]", since: datetime) -> list[Need]:
     """Return which of these experiments have new failed jobs since a time, the newest first. One query."""
     jobs = Job.objects.filter(experiment=OuterRef("pk"), status="FAILED")
     newest = jobs.order_by(F("finished_at").desc(nulls_last=True), "pk")
-    rows = experiments.filter(failed_jobs__gt=0, failed_at__gt=since).annotate(
-        failed_job=Subquery(newest.values("pk")[:1]), failed_name=Subquery(newest.values("name")[:1])
-    )
-    return [_describe_failure(row) for row in rows.order_by("-failed_at")[:MOST] if row.failed_job]
+    failed = experiments.filter(failed_jobs__gt=0, failed_at__gt=since).select_related("site")
+    rows = failed.annotate(failed_name=Subquery(newest.values("name")[:1]))
+    return [_describe_failure(row) for row in rows.order_by("-failed_at")[:MOST] if row.failed_name]
 
 
 def _describe_failure(experiment: Any) -> Need:
@@ -102,7 +100,7 @@ def _describe_failure(experiment: Any) -> Need:
         address=_get_address(experiment),
         since=experiment.failed_at,
         button="Open the failed job",
-        button_address=reverse("admin:jobs_job_change", args=[experiment.failed_job]),
+        button_address=reverse("admin:jobs_job_change", args=[Job(experiment=experiment, name=experiment.failed_name)]),
     )
 
 
@@ -195,7 +193,7 @@ def get_start_of_news() -> datetime:
 
 
 def _get_address(experiment: Experiment) -> str:
-    return reverse("admin:experiments_experiment_change", args=[experiment.pk])
+    return reverse("admin:experiments_experiment_change", args=[experiment])
 
 
 def _get_action_address(action: Action) -> str:

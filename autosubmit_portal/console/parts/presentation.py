@@ -144,10 +144,10 @@ def show_excerpt(text: str) -> SafeString:
     return format_html('<span class="about" title="{0}">{0}</span>', text[:300])
 
 
-def link_to_experiment(experiment_id: int, name: object) -> SafeString:
-    """Link to the page of an experiment."""
-    address = reverse("admin:experiments_experiment_change", args=[experiment_id])
-    return format_html('<a href="{}">{}</a>', address, name)
+def link_to_experiment(experiment: Experiment) -> SafeString:
+    """Link to the page of an experiment; its site must be loaded with it."""
+    address = reverse("admin:experiments_experiment_change", args=[experiment])
+    return format_html('<a href="{}">{}</a>', address, experiment)
 
 
 @register.filter
@@ -263,8 +263,8 @@ def _link_to_failed(experiment: Experiment) -> SafeString:
     text = _show_count(experiment.count("FAILED"), "failed", "st-failed")
     if not text:
         return SafeString()
-    jobs = reverse("admin:jobs_job_changelist")
-    return format_html('<a href="{}?experiment={}&amp;status=FAILED">{}</a>', jobs, experiment.pk, text)
+    jobs = reverse("admin:jobs_job_of_experiment", args=[experiment])
+    return format_html('<a href="{}?status=FAILED">{}</a>', jobs, text)
 
 
 def _show_count(count: int, word: str, css: str) -> SafeString | str:

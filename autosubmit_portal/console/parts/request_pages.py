@@ -127,8 +127,8 @@ class RequestPages(ConsoleAdmin):
         """Add the form page and its preview."""
         view = self.admin_site.admin_view
         return [
-            path("<int:object_id>/request/<str:name>/", view(self.request_view), name=self.request_route),
-            path("<int:object_id>/request/<str:name>/preview/", view(require_POST(self.preview_view))),
+            path(f"{self.row_part}/request/<str:name>/", view(self.request_view), name=self.request_route),
+            path(f"{self.row_part}/request/<str:name>/preview/", view(require_POST(self.preview_view))),
             *super().get_urls(),
         ]
 
@@ -141,7 +141,7 @@ class RequestPages(ConsoleAdmin):
         """Return what an action on the row is asked for."""
         raise NotImplementedError
 
-    def request_view(self, request: HttpRequest, object_id: int, name: str) -> HttpResponse:
+    def request_view(self, request: HttpRequest, object_id: int | str, name: str) -> HttpResponse:
         """Show the form, or take it."""
         page = self.form_page(request, object_id, name)
         if request.method == "POST":
@@ -151,11 +151,11 @@ class RequestPages(ConsoleAdmin):
             raise PermissionDenied(decision.reason)
         return page.show(request, page.make_bound_form(request, is_filled=False))
 
-    def preview_view(self, request: HttpRequest, object_id: int, name: str) -> HttpResponse:
+    def preview_view(self, request: HttpRequest, object_id: int | str, name: str) -> HttpResponse:
         """Answer the exact command for what the form says now."""
         return self.form_page(request, object_id, name).preview(request)
 
-    def form_page(self, request: HttpRequest, object_id: int, name: str) -> FormPage:
+    def form_page(self, request: HttpRequest, object_id: int | str, name: str) -> FormPage:
         """Return the form page of the kind called `name` for a row that the user may see."""
         obj = self.get_visible_object(request, str(object_id))
         kind = CATALOGUE.get(name)
@@ -167,13 +167,13 @@ class RequestPages(ConsoleAdmin):
             kind=kind,
             subjects=[subject],
             alternative=self._make_alternative(request, kind, subject, obj),
-            address=reverse(f"admin:{self.request_route}", args=[object_id, name]),
-            back=reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id]),
+            address=reverse(f"admin:{self.request_route}", args=[self.get_key(obj), name]),
+            back=self.get_address("change", self.get_key(obj)),
             frame=frame,
         )
 
     def _make_alternative(self, request: HttpRequest, kind: ActionKind, subject: Subject, obj: Any) -> Button | None:
         """Return the button of the kind that stands in for `kind`, or that it stands in for, if that is possible."""
         kinds = actions.filter_allowed(request.user, kind.counterparts, subject)
-        made = actions.make_buttons(request, subject, kinds, self.request_route, obj.pk)
+        made = actions.make_buttons(request, subject, kinds, self.request_route, self.get_key(obj))
         return next((button for button in made if not button.obstacle), None)

@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from autosubmit_portal.console.parts import presentation
+from experiments.models import Experiment
 from jobs.pictures.sections import SectionEdge, SectionNode, lay_out_sections
 
 WIDTH, HEIGHT = 190, 58
@@ -22,7 +23,7 @@ Place = tuple[float, float]
 
 
 def draw_sections(
-    experiment_id: int, counts: Mapping[str, Mapping[str, int]], edges: Iterable[SectionEdge]
+    experiment: Experiment, counts: Mapping[str, Mapping[str, int]], edges: Iterable[SectionEdge]
 ) -> SafeString:
     """Return the sections of an experiment as SVG; blank without any. `counts` are their jobs by status."""
     known = [edge for edge in edges if edge.parent != edge.child]
@@ -37,7 +38,7 @@ def draw_sections(
         width,
         height,
         format_html_join("", "{}", ((line,) for line in _draw_edges(nodes, known))),
-        format_html_join("", "{}", ((_draw_node(experiment_id, node),) for node in nodes.values())),
+        format_html_join("", "{}", ((_draw_node(experiment, node),) for node in nodes.values())),
     )
 
 
@@ -64,11 +65,11 @@ def _draw_line(parent: Place, child: Place) -> str:
     return f"M{x:g} {y:g}C{middle:g} {y:g} {middle:g} {to_y:g} {to_x:g} {to_y:g}"
 
 
-def _draw_node(experiment_id: int, node: SectionNode) -> SafeString:
+def _draw_node(experiment: Experiment, node: SectionNode) -> SafeString:
     told = ", ".join(f"{count:,} {status}" for status, count in presentation.legend(node.counts))
     return format_html(
         '<a href="{}?{}" aria-label="{}: {}"><title>{}</title>{}</a>',
-        reverse("admin:experiments_experiment_graph", args=[experiment_id]),
+        reverse("admin:experiments_experiment_graph", args=[experiment]),
         urlencode({"view": "jobs", "section": node.name}),
         node.name,
         told,

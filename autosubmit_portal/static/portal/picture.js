@@ -627,8 +627,8 @@ class Picture {
     }
 
     open(i, isApart) {
-        const [before, after] = this.box.dataset.job.split(/\/0(?=\/change\/$)/);
-        this.link.href = `${before}/${this.jobs.ids[i]}${after}`;
+        // Servers decode once, and the portal what is left: a slash in a name is none in the address.
+        this.link.href = `${this.box.dataset.jobs}${encodeURIComponent(encodeURIComponent(this.jobs.names[i]))}/`;
         this.link.target = isApart ? "_blank" : "";
         this.link.click();
     }

@@ -17,7 +17,7 @@ from typing import Any
 
 from autosubmit_portal.management.demo import Autosubmit
 from tests.support import postgres, redis_server
-from tests.support.services import UNBOUNDED, ForkedAutosubmit, Portal, collected_static_files, kill_processes_of
+from tests.support.services import UNBOUNDED, ForkedAutosubmit, Portal, collected_static_files
 from tests.support.waiting import wait_for
 from tests.support.workflows import KINDS
 from tests.tools.bench.page import Section
@@ -127,8 +127,7 @@ def _portal(case: Case, home: Path, autosubmit: Autosubmit) -> Iterator[Portal]:
             made.database_url = stack.enter_context(postgres.server()).create_database()
         if case.broker == "Redis":
             made.variables["PORTAL_BROKER_URL"] = stack.enter_context(redis_server.server()).url
-        stack.callback(kill_processes_of, autosubmit.home)
-        stack.callback(made.kill)
+        stack.callback(made.tear_down)
         home.mkdir()
         (home / "static").symlink_to(collected_static_files())
         made.set_up()

@@ -76,7 +76,7 @@ class Clients:
     def _look(self, number: int) -> None:
         """Do what live.js does in a tab that somebody is at: open a page, then ask whether it has changed."""
         connection = http.client.HTTPConnection(urlsplit(self.crowd.url).netloc, timeout=PATIENCE)
-        address = f"/experiments/experiment/{number + 1}/change/"
+        address = f"/experiments/~{number + 1}/"
         cookie = {"Cookie": f"sessionid={self.crowd.sessions[number]}"}
         self.is_over.wait(TAB_SECONDS * number / len(self.crowd.sessions))
         stamp, (status, body) = "", _asked(connection, address, cookie)

@@ -40,7 +40,7 @@ def filled(
             )
             if database == "PostgreSQL":
                 portal.database_url = stack.enter_context(postgres.server()).create_database()
-            stack.callback(portal.kill)
+            stack.callback(portal.tear_down)
             portal.home.mkdir()
             (portal.home / "static").symlink_to(collected_static_files())
             portal.set_up()

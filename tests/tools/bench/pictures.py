@@ -76,7 +76,7 @@ def run(folder: Path, program: Path, *, sizes: tuple[int, ...] = SIZES) -> Secti
     with filled(folder, program, fill, *sizes, databases=("SQLite",)) as (one,), browser() as chromium:
         for size in sizes:
             for title, path in PICTURES.items():
-                drawn = look(chromium, one, f"/experiments/experiment/{one.facts['experiments'][str(size)]}/{path}")
+                drawn = look(chromium, one, f"/experiments/~{one.facts['experiments'][str(size)]}/{path}")
                 verdicts += judge(title, size, drawn)
                 print(f"{title}, {size:,} jobs: {drawn}", flush=True)
     text = TEXT.format(context=context, figures=table("pictures", verdicts), seconds=MOVE_SECONDS)

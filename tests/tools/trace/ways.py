@@ -44,7 +44,7 @@ def experiment_page(user: User, experiment: Experiment) -> Callable[[], Any]:
     """Return the request for the page of the console with its buttons."""
     client = Client()
     client.force_login(user)
-    address = reverse("admin:experiments_experiment_change", args=[experiment.pk])
+    address = reverse("admin:experiments_experiment_change", args=[experiment])
     return lambda: client.get(address)
 
 
