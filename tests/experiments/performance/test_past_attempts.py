@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from experiments import past_attempts, reads
+from experiments import reads
 from experiments.autosubmit.store import BrokenStore
 from experiments.models import Experiment
 from experiments.past_attempts import read_past_attempts
@@ -24,7 +24,7 @@ def experiment() -> Experiment:
 
 def tell(monkeypatch: pytest.MonkeyPatch, attempts: Any) -> None:
     """Let the agent tell these attempts."""
-    monkeypatch.setattr(past_attempts.reads, "read_document", lambda *_: {"attempts": attempts})
+    monkeypatch.setattr(reads, "read_document", lambda *_: {"attempts": attempts})
 
 
 def test_attempts_are_read_as_they_are_told(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +60,6 @@ def test_a_history_that_the_agent_cannot_read_says_why(experiment: Experiment, m
     def fail(*_: Any) -> None:
         raise reads.Unreadable("It is cut off.")
 
-    monkeypatch.setattr(past_attempts.reads, "read_document", fail)
+    monkeypatch.setattr(reads, "read_document", fail)
     with pytest.raises(UnreadableHistory, match="cut off"):
         read_past_attempts(experiment)
