@@ -33,6 +33,9 @@ CALL_LOST = Duty("call_lost", "Call lost", "call_action_lost", Role.MANAGER, "ca
 # Who may do the one may do the other: both say what nobody can see.
 CALL_EMPTY = Duty("call_empty", "Call empty", CALL_LOST.permission, Role.MANAGER, "call a host empty at")
 CHOOSE_PROGRAM = Duty("choose_program", "Choose a program", "choose_program", Role.MANAGER, "choose a program at")
+# These are for experiments: whoever may act on one may write.
+WRITE_NOTE = Duty("write_note", "Write a note", "write_note", Role.OPERATOR, "write notes at")
+REMOVE_NOTE = Duty("remove_note", "Remove a note", "remove_note", Role.MANAGER, "remove notes at")
 
 
 def synchronise_permissions(**_: Any) -> None:
@@ -48,6 +51,8 @@ def synchronise_permissions(**_: Any) -> None:
     _make("axes.AccessAttempt", LIFT_LOCKOUTS, "Can see and lift lockouts", Role.MANAGER)
     _make("experiments.Freeze", FREEZE.permission, "Can freeze a site or a platform", FREEZE.role)
     _make("experiments.Experiment", CHOOSE_PROGRAM.permission, "Can choose a program", CHOOSE_PROGRAM.role)
+    _make("experiments.Note", WRITE_NOTE.permission, "Can write notes, and acknowledge", WRITE_NOTE.role)
+    _make("experiments.Note", REMOVE_NOTE.permission, "Can remove notes of others", REMOVE_NOTE.role)
     _make("experiments.Action", CALL_LOST.permission, "Can call a command lost", CALL_LOST.role)
     _make("access.Team", MANAGE_TEAMS, "Can manage teams, and the roles and accounts at sites", Role.MANAGER)
 

@@ -23,7 +23,7 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.addresses import FOLDERS, make_experiment_key, make_job_key
 from experiments.catalogue.kinds import CREATE, GENERATE, SET_STATUS
-from experiments.models import Action, Experiment, Freeze, Run, State
+from experiments.models import Action, Experiment, Freeze, Note, Run, State
 from jobs.models import Job
 from tests.support import factories
 from tests.support.caches import forget_answers, forget_stamps
@@ -45,6 +45,7 @@ NUMBERED: dict[str, Any] = {
     "delegation_id": Delegation,
     "entry_id": AuditEntry,
     "freeze_id": Freeze,
+    "note_id": Note,
 }
 # What is asked for in the console, by how the address of its page begins.
 NAMES = {
@@ -130,6 +131,7 @@ def create_rows(user: User) -> Experiment:
     factories.create_run(experiment, run_id=1)
     factories.create_action(experiment, state=State.SUCCEEDED)
     factories.create_freeze(site, platform="MN5")
+    factories.create_note(experiment, job_name="a000_POST")
     factories.create_delegation(user, factories.create_user())
     factories.create_token(user)
     factories.create_worker()

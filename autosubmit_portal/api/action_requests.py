@@ -177,10 +177,11 @@ def validate_body(shape: Shape, body: Mapping[str, Any]) -> dict[str, Any]:
     return validate(shape, body, "field")
 
 
-def require_empty(request: Request) -> None:
-    """Raise InvalidParameters for a request whose address or body says more than that it wants the one thing."""
-    Query.read(request)
+def require_empty(request: Request, shape: type[Query] = Query) -> Mapping[str, Any]:
+    """Raise InvalidParameters for a request that says more than that it wants the one thing; return its query."""
+    query = shape.read(request)
     validate_body(serializers.Serializer, read_body(request))
+    return query
 
 
 def merge(body: Mapping[str, Any], address: Mapping[str, Any]) -> dict[str, Any]:

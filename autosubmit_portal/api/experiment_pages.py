@@ -20,6 +20,7 @@ LISTS = {
     "Time left": "time-left-eta",
     "User metrics": "user-metrics-user-metrics-runs",
     "Program": "program-list",
+    "Notes": "note-list",
     "Permissions": "permission-list",
 }
 SEARCHES = {"Actions": "action-list", "Audit trail": "audit-entry-list"}

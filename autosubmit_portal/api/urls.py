@@ -16,6 +16,7 @@ from autosubmit_portal.api.views import (
     jobs,
     logs,
     metrics,
+    notes,
     permissions,
     portal,
     programs,
@@ -41,6 +42,8 @@ router.register(f"{EXPERIMENT}/permissions", permissions.PermissionViewSet, "per
 router.register(f"{EXPERIMENT}/program", programs.ProgramViewSet, "program")
 router.register(f"{EXPERIMENT}/wrappers", wrappers.WrapperViewSet, "wrapper")
 router.register(f"{EXPERIMENT}/logs", logs.LogViewSet, "log")
+router.register(f"{EXPERIMENT}/notes", notes.ExperimentNoteViewSet, "note")
+router.register(f"{JOB}/notes", notes.JobNoteViewSet, "job-note")
 router.register(f"{JOB}/logs", logs.JobLogViewSet, "job-log")
 router.register(f"{EXPERIMENT}/jobs", jobs.JobViewSet, "job")
 router.register("v4/actions", actions.ActionViewSet, "action")

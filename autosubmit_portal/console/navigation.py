@@ -68,6 +68,11 @@ GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
         "Records",
         (
             _list_of(Action, "Actions", "Everything that was asked for here, by whom, and what became of it."),
+            Page(
+                name="Hand-over",
+                route="admin:shift",
+                about="What was done in a shift, what failed, what runs, and what needs somebody; to print or send.",
+            ),
             _list_of(Run, "Runs", "Each time that an experiment was run: when, how long, how many jobs."),
             _list_of(AuditEntry, "Audit trail", "Who did what and when. Nobody can change it."),
         ),

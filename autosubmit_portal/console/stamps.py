@@ -30,7 +30,7 @@ from django.utils import timezone
 from autosubmit_portal import __version__
 from autosubmit_portal.access.models import TeamExperiment
 from autosubmit_portal.audit.origin import get_actor
-from experiments.models import Action, Experiment, Freeze, Site
+from experiments.models import Action, Experiment, Freeze, Note, Site
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
@@ -95,6 +95,7 @@ def list_rows_about(experiment: Experiment) -> "list[QuerySet[Any]]":
         Experiment.objects.filter(pk=experiment.pk),
         Action.objects.active().defer_long_fields().filter(experiment=experiment).order_by("pk"),
         TeamExperiment.objects.filter(experiment=experiment).order_by("pk").values("team"),
+        Note.objects.filter(experiment=experiment, removed_at=None).order_by("pk").values("pk"),
     ]
 
 

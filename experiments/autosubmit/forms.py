@@ -82,7 +82,10 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """What the process that holds the lock of an experiment is and does, as `Liveness` finds it at its host."""
+    """What the process that holds the lock of an experiment is and does, as `Liveness` finds it at its host.
+
+    An agent from before they were told says neither `owner` nor `command`.
+    """
 
     is_running: bool
     pid: int | None
@@ -90,6 +93,8 @@ class RunState:
     locked_by: str = ""
     ignores_interrupt: bool = False
     is_asleep: bool = False
+    owner: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,8 @@ def make_run_state(alive: Liveness) -> RunState:
         alive.locked_by[:LONGEST_HOLDER],
         alive.ignores_interrupt,
         alive.is_asleep,
+        alive.owner[:_LONGEST_OWNER],
+        mask_text(alive.command)[:LONGEST_EVIDENCE],
     )
 
 
@@ -155,7 +162,8 @@ def tell_run_state(state: RunState) -> Message:
 
 def understand_run_state(value: object) -> RunState:
     """Return what such an object says."""
-    told = _require_object(value, *(each.name for each in fields(RunState)))
+    usual = {"owner": "", "command": ""} | value if isinstance(value, dict) else value
+    told = _require_object(usual, *(each.name for each in fields(RunState)))
     return RunState(
         take_flag(told, "is_running"),
         None if told.get("pid") is None else take_number(told, "pid", least=1, most=LARGEST_NUMBER),
@@ -163,6 +171,8 @@ def understand_run_state(value: object) -> RunState:
         take_text(told, "locked_by", most=LONGEST_HOLDER),
         take_flag(told, "ignores_interrupt"),
         take_flag(told, "is_asleep"),
+        take_text(told, "owner", most=_LONGEST_OWNER),
+        take_text(told, "command", most=LONGEST_EVIDENCE),
     )
 
 

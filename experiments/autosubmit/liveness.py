@@ -14,6 +14,7 @@ import os
 import platform
 import pwd
 import re
+import shlex
 import signal
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -41,13 +42,16 @@ Device = tuple[int, int, int]
 class Liveness:
     """Whether a run lives, the process that holds its lock on this host, and a sentence with the reason.
 
-    `locked_by` describes a process that holds the lock but is no command of Autosubmit; blank without one.
+    `locked_by` describes a process that holds the lock but is no command of Autosubmit; blank without one. `owner` and
+    `command` are account and command line of a run; blank where they cannot be seen.
     """
 
     is_running: bool
     pid: int | None
     evidence: str
     locked_by: str = ""
+    owner: str = ""
+    command: str = ""
 
     @property
     def ignores_interrupt(self) -> bool:
@@ -209,6 +213,7 @@ def _judge_holder(pid: int, expid: str, trusted: set[int]) -> Liveness:
         holder = f"process {pid} of {get_name(uid)} on {platform.node()}"
         return Liveness(False, pid, f"{holder} holds the lock, but is no run of {expid}", holder)
     if "run" in words and expid in words:
-        return Liveness(True, pid, f"{process} holds the lock")
+        told = {"owner": get_name(uid), "command": shlex.join(["autosubmit", *words])}
+        return Liveness(True, pid, f"{process} holds the lock", **told)
     command = next((word for word in words if not word.startswith("-")), "another command")
     return Liveness(False, pid, f"{process} holds the lock for {command}, not for a run")

@@ -108,6 +108,18 @@ def _has_ended(experiment: Experiment, finished_at: datetime | None) -> bool:
     return experiment.count("FAILED") > 0 and experiment.count(*ACTIVE, *_COULD_GO_ON) == 0
 
 
+def find_ending(experiment: int, find_last_stop: FindLastStop) -> str:
+    """Return how the latest run of an experiment ended: `stopped`, `finished` or `killed`; blank if nothing tells."""
+    row = _annotate_ends(Experiment.objects.filter(pk=experiment)).first()
+    if row is None or row.is_running or row.problem:
+        return ""
+    if _is_after_start(row.stopped_at, row):
+        return "stopped"
+    if row.has_finished or _has_ended(row, row.finished_at):
+        return "finished"
+    return "stopped" if _is_after_start(find_last_stop(row.expid), row) else "killed" if row.is_dead else ""
+
+
 def _is_after_start(ended_at: datetime | None, experiment: Experiment) -> bool:
     """Return whether an end belongs to the latest run; old versions do not record when that began."""
     since = experiment.recorded_at
@@ -126,6 +138,14 @@ def _find_stops() -> QuerySet[Any]:
     about = Action.objects.filter(stops, experiment=OuterRef("pk"), is_dry_run=False)
     dated: QuerySet[Any] = about.annotate(end=Coalesce("ended_at", Now()))
     return dated.order_by("-end").values("end")
+
+
+def _annotate_ends(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Add when the runs of each ended last, by itself and by a stop."""
+    found: QuerySet[Any] = rows.defer("fingerprint", "description").annotate(
+        finished_at=Max("runs__finished_at"), stopped_at=Subquery(_find_stops()[:1])
+    )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +189,7 @@ class Doubts:
         rows = Experiment.objects.filter(site=self.site_id, gone_at=None)
         if len(expids) <= _MANY:
             rows = rows.filter(expid__in=expids)
-        return rows.defer("fingerprint", "description").annotate(
-            finished_at=Max("runs__finished_at"), stopped_at=Subquery(_find_stops()[:1])
-        )
+        return _annotate_ends(rows)
 
     def _tell(self, experiment: Experiment, found: Disagreement, now: float) -> None:
         if not found:

@@ -40,13 +40,20 @@ def is_run_of_ours(experiment: Experiment) -> bool:
 
 
 def record_run_start(experiment: Experiment, alive: RunState) -> None:
-    """Record a run that somebody started."""
-    _record(experiment.site, experiment.expid, "run_started", alive.evidence)
+    """Record a run that somebody started: of which account, where, and with which command, as far as it is seen."""
+    command = f": {alive.command}" if alive.command else ""
+    details = _describe_owner(alive.owner) | ({"command": alive.command} if alive.command else {})
+    _record(experiment.site, experiment.expid, "run_started", f"{alive.evidence}{command}", details)
 
 
-def record_run_end(experiment: Experiment, alive: RunState) -> None:
-    """Record the end of such a run."""
-    _record(experiment.site, experiment.expid, "run_ended", alive.evidence)
+def record_run_end(experiment: Experiment, evidence: str, owner: str, ending: str) -> None:
+    """Record the end of such a run; `ending` is how it ended, blank if nothing tells."""
+    details = _describe_owner(owner) | ({"ending": ending} if ending else {})
+    _record(experiment.site, experiment.expid, "run_ended", evidence, details)
+
+
+def _describe_owner(owner: str) -> dict[str, str]:
+    return {"owner": owner} if owner else {}
 
 
 def record_job_changes(

@@ -20,7 +20,7 @@ from experiments.autosubmit.watched import Entry, Watched
 from experiments.backlog import Backlog
 from experiments.hosts import Absence
 from experiments.mirror import external_changes, observe
-from experiments.mirror.consistency import Doubts
+from experiments.mirror.consistency import Doubts, FindLastStop, find_ending
 from experiments.mirror.lease import Lease, LostLease, get_holder
 from experiments.mirror.sightings import Sightings
 from experiments.mirror.standing import Standing, read_standings
@@ -119,6 +119,16 @@ class Reading:
         return PATIENCE_SECONDS if self.size <= SMALL_BYTES and not self.is_slow else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run of somebody outside of the portal that has ended, and when it is clear how (monotonic clock)."""
+
+    experiment: Experiment
+    evidence: str
+    owner: str
+    due: float
+
+
 @dataclass(slots=True)
 class Lookout:
     """How far another host has told what it sees of runs, and since when it is silent."""
@@ -156,7 +166,8 @@ class SiteMirror:
     moved: set[str] = field(default_factory=set)
     recent: dict[str, float] = field(default_factory=dict)
     unreadable: dict[str, Unreadable] = field(default_factory=dict)
-    foreign: set[str] = field(default_factory=set)
+    foreign: dict[str, str] = field(default_factory=dict)
+    ended: list[Ended] = field(default_factory=list)
     beaten: float = 0.0
     backlog: Backlog = field(default_factory=Backlog)
     readings: list[Reading] = field(default_factory=list)
@@ -228,7 +239,9 @@ class SiteMirror:
         self.is_behind |= bool(self.readings)
         if watched.are_locks_known:
             self.lease.hold()
-            self.doubts.judge(partial(_find_last_stop, site), watched.node)
+            find_last_stop = partial(_find_last_stop, site)
+            self.doubts.judge(find_last_stop, watched.node)
+            self._record_ends(find_last_stop)
             self.vigil.keep()
         self._beat(site)
         return ended
@@ -365,11 +378,11 @@ class SiteMirror:
         known = dict(rows.values_list("expid", "pk"))
         kept = {expid for expid, pk in known.items() if expid in self.seen and self.rows.get(expid) == pk}
         new = rows if not self.seen else rows.filter(expid__in=known.keys() - kept)
-        self.foreign &= kept
+        self.foreign = {expid: owner for expid, owner in self.foreign.items() if expid in kept}
         if not self.seen:
             running = rows.filter(is_running=True)
             self.foreign = {
-                experiment.expid for experiment in running if not external_changes.is_run_of_ours(experiment)
+                experiment.expid: "" for experiment in running if not external_changes.is_run_of_ours(experiment)
             }
         self.rows = known
         self.seen = {expid: seen for expid, seen in self.seen.items() if expid in kept}
@@ -577,11 +590,20 @@ class SiteMirror:
         """Record a run that somebody started outside of the portal, and its end; our own runs have their actions."""
         is_known = experiment.expid in self.foreign
         if alive.is_running and not is_known and not external_changes.is_run_of_ours(experiment):
-            self.foreign.add(experiment.expid)
+            self.foreign[experiment.expid] = alive.owner
             external_changes.record_run_start(experiment, alive)
         elif not alive.is_running and is_known:
-            self.foreign.remove(experiment.expid)
-            external_changes.record_run_end(experiment, alive)
+            due = time.monotonic() + (2 * self.doubts.settle_seconds)
+            self.ended.append(Ended(experiment, alive.evidence, self.foreign.pop(experiment.expid), due))
+
+    def _record_ends(self, find_last_stop: FindLastStop) -> None:
+        """Record the ends of such runs when it is clear how each ended: the files and the logs tell a little later."""
+        now = time.monotonic()
+        due = [one for one in self.ended if one.due <= now]
+        self.ended = [one for one in self.ended if one.due > now]
+        for one in due:
+            ending = find_ending(one.experiment.pk, find_last_stop)
+            external_changes.record_run_end(one.experiment, one.evidence, one.owner, ending)
 
     def _beat(self, site: Site) -> None:
         if time.monotonic() - self.beaten > HEARTBEAT_SECONDS or not self.beaten:

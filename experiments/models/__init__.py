@@ -4,6 +4,7 @@ from experiments.models.action import Action, annotate_active_action, annotate_a
 from experiments.models.experiment import Experiment
 from experiments.models.freeze import Freeze
 from experiments.models.host import Host
+from experiments.models.note import Note
 from experiments.models.run import Run
 from experiments.models.site import Site
 from experiments.models.states import ACTIVE_STATES, MOVES, State
@@ -16,6 +17,7 @@ __all__ = [
     "Experiment",
     "Freeze",
     "Host",
+    "Note",
     "Run",
     "Site",
     "State",

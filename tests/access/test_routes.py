@@ -53,6 +53,14 @@ GET   {API}/runs/<int:run_id>/config              401 403 404 503
 GET   {API}/runs/<int:run_id>/user-metrics        401 403 404 503
 GET   {API}/user-metrics-runs                     401 403 404 503
 GET   {API}/filesystem-config                     401 403 404 409
+GET   {API}/notes                                 401 403 404 200
+POST  {API}/notes                                 401 403 404 403
+GET   {API}/notes/<int:note_id>                   401 403 404 200
+DELETE {API}/notes/<int:note_id>                  401 403 404 403
+GET   {API}/jobs/<job:job>/notes                  401 403 404 200
+POST  {API}/jobs/<job:job>/notes                  401 403 404 403
+GET   {API}/jobs/<job:job>/notes/<int:note_id>    401 403 404 200
+DELETE {API}/jobs/<job:job>/notes/<int:note_id>   401 403 404 403
 GET   {API}/wrappers                              401 403 404 200
 GET   {API}/eta                                   401 403 404 400
 GET   {API}/jobs                                  401 403 404 200
@@ -94,6 +102,7 @@ GET   v4/sites/<name:slug>                        401 403 404 200
 POST  v4/sites/<name:slug>/call-empty             401 403 404 400
 
 GET   health                                      302 302 403 403
+GET   shift                                       302 302 200 200
 GET   activity                                    302 302 200 200
 GET   search                                      302 302 200 200
 GET   search/offers                               302 302 200 200
@@ -116,6 +125,8 @@ GET   experiments/<experiment_key:object_id>                      302 302 404 20
 POST  experiments/<experiment_key:object_id>                             302 302 404 403
 GET   experiments/<experiment_key:object_id>/configuration         302 302 404 200
 GET   experiments/<experiment_key:object_id>/activity                    302 302 404 200
+POST  experiments/<experiment_key:object_id>/notes                       302 302 404 302
+POST  experiments/<experiment_key:object_id>/notes/<int:note_id>/remove  302 302 404 302
 GET   experiments/<experiment_key:object_id>/grid                  302 302 404 200
 GET   experiments/<experiment_key:object_id>/grid/data             302 302 404 200
 GET   experiments/<experiment_key:object_id>/graph                 302 302 404 200
@@ -257,6 +268,7 @@ def people(db: None) -> dict[str, Client]:
     factories.create_run(experiment, run_id=1)
     factories.create_action(experiment, state=State.SUCCEEDED)
     factories.create_freeze(site)
+    factories.create_note(experiment, job_name="a000_POST")
     factories.create_delegation(factories.create_user(), factories.create_user())
     elsewhere = factories.create_experiment(expid="b000")
     made = {name: factories.create_user(username=name) for name in PEOPLE[1:]}
@@ -276,6 +288,8 @@ def people(db: None) -> dict[str, Client]:
 BODIES = {
     "POST v4/experiments": {"description": "x"},
     f"POST {API}/program": {"program": ""},
+    f"POST {API}/notes": {"text": "x"},
+    f"POST {API}/jobs/<job:job>/notes": {"text": "x"},
     "POST v4/actions": {"kind": "run", "targets": [{"expid": "a000"}]},
     "POST v4/tokens": {"name": "child"},
     "POST v4/delegations": {"grantee": "bare", "role": "viewer", "reason": "x", "ends_at": TOMORROW},

@@ -42,6 +42,7 @@ def everything(experiment: Experiment, manager: User, tmp_path: Path) -> Experim
     factories.create_run(experiment, run_id=1)
     action = factories.create_action(experiment)
     factories.create_freeze(experiment.site)
+    factories.create_note(experiment, job_name="a000_POST")
     factories.create_delegation(manager, factories.create_user(), experiment=experiment)
     factories.create_token(manager)
     trail.record(

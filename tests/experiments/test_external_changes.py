@@ -1,6 +1,7 @@
 """What somebody does outside of the portal stands in the trail, once, and nothing else does."""
 
 import os
+import platform
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from autosubmit_portal.agent.accounts import get_name
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.autosubmit.store import Store
 from experiments.mirror import sync
@@ -32,8 +34,9 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def watcher(store: Store) -> SiteMirror:
-    """A mirror that has made its first pass over it."""
+    """A mirror that has made its first pass over it, and tells at once what contradicts itself."""
     made = SiteMirror(factories.create_store_site(store).pk)
+    made.doubts.settle_seconds = 0
     made.look()
     return made
 
@@ -119,6 +122,27 @@ def test_what_a_run_changes_is_not_from_outside(watcher: SiteMirror, store: Stor
         write_pickle(store, "a000", COMPLETED)
     watcher.look()
     assert events() == ["experiment.run_started_outside", "experiment.run_ended_outside"]
+
+
+def test_a_run_outside_is_told_with_its_owner_its_host_and_its_command(watcher: SiteMirror, store: Store) -> None:
+    with running(store.lock_file("a000")):
+        watcher.look()
+    (entry,) = entries()
+    assert entry.details["owner"] == get_name(os.getuid())
+    assert entry.details["command"].startswith("autosubmit ")
+    assert f"on {platform.node()} holds the lock: autosubmit " in entry.message
+
+
+@pytest.mark.parametrize(("status", "ending"), [(COMPLETED, "finished"), (RUNNING, "killed")])
+def test_the_end_of_a_run_outside_says_how_it_ended(
+    watcher: SiteMirror, store: Store, status: int, ending: str
+) -> None:
+    with running(store.lock_file("a000")):
+        watcher.look()
+        write_pickle(store, "a000", status)
+        watcher.look()
+    watcher.look()
+    assert entries()[-1].details == {"owner": get_name(os.getuid()), "ending": ending}
 
 
 def test_what_a_run_on_another_host_changes_is_not_from_outside(watcher: SiteMirror, store: Store) -> None:

@@ -20,7 +20,7 @@ from autosubmit_portal.workers.heartbeat import make_seal
 from autosubmit_portal.workers.models import Worker
 from experiments.autosubmit.store import Store, locate
 from experiments.catalogue.kinds import CATALOGUE
-from experiments.models import Action, Experiment, Freeze, Run, Site
+from experiments.models import Action, Experiment, Freeze, Note, Run, Site
 from jobs.models import Job, JobDependency
 from tests.support.kinds import commands_of
 
@@ -100,6 +100,11 @@ def create_administrator() -> User:
 def create_freeze(site: Site, **values: Any) -> Freeze:
     """Freeze the site from now on, without an end."""
     return Freeze.objects.create(site=site, **{"message": "Maintenance", "made_by_name": "somebody"} | values)
+
+
+def create_note(experiment: Experiment, **values: Any) -> Note:
+    """Write a note on the experiment, without an end."""
+    return Note.objects.create(experiment=experiment, **{"text": "Look *here*", "author_name": "somebody"} | values)
 
 
 def create_delegation(grantor: User, grantee: User, **values: Any) -> Delegation:

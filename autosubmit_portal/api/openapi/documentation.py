@@ -294,6 +294,7 @@ PATH = {
         _make_path_parameter("action_id", "The number of the action.", 17),
         _make_path_parameter("delegation_id", "The number of the delegation.", 5),
         _make_path_parameter("freeze_id", "The number of the freeze.", 3),
+        _make_path_parameter("note_id", "The number of the note.", 3),
         _make_path_parameter("entry_id", "The number of the entry.", 512),
         _make_path_parameter("token_id", "How the token begins: its `id` in the list.", "9c1f4a7b2d8e063"),
         _make_path_parameter("slug", "The short name of the site.", "local"),

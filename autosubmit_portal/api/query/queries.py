@@ -276,6 +276,12 @@ class FreezesQuery(NewestFirstQuery):
     site = make_text("The site.")
 
 
+class NotesQuery(NewestFirstQuery, SiteQuery):
+    """The notes on an experiment or a job."""
+
+    all = make_flag(required=False, help_text="`true`: also those that were removed, or whose time is up.")
+
+
 class OutputQuery(Query):
     """A part of the output of an action."""
 

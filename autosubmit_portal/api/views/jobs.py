@@ -70,7 +70,8 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
 
     def list_links(self, data: Any) -> dict[str, str]:
         """Return what belongs to a job."""
-        return super().list_links(data) | ({"Logs": self.get_address("job-log-list")} if self.detail else {})
+        routes = {"Logs": "job-log-list", "Notes": "job-note-list"} if self.detail else {}
+        return super().list_links(data) | {title: self.get_address(route) for title, route in routes.items()}
 
     def list_row_links(self, data: Any) -> tuple[str, Iterator[str]]:
         """Return what names each job of a list, also of parents or children, and their addresses."""

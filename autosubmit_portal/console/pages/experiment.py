@@ -17,10 +17,12 @@ from autosubmit_portal.console.addresses import find_experiment
 from autosubmit_portal.console.pages.activity import ActivityPage
 from autosubmit_portal.console.pages.configuration import ConfigurationPage
 from autosubmit_portal.console.pages.logs import LogPages
+from autosubmit_portal.console.pages.notes import NotePages
 from autosubmit_portal.console.pages.performance import PerformancePage
 from autosubmit_portal.console.pages.pictures import PicturePages
 from autosubmit_portal.console.parts import actions, filters, presentation
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
+from autosubmit_portal.console.parts.notes import make_notes_context
 from autosubmit_portal.console.parts.request_pages import RequestPages
 from autosubmit_portal.console.site import console
 from experiments import programs
@@ -36,7 +38,9 @@ NEWEST_ACTIVITY = Coalesce("finished_at", "started_at", "submitted_at")
 
 
 @admin.register(Experiment, site=console)
-class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage, PicturePages, PerformancePage, ActivityPage):
+class ExperimentAdmin(
+    LogPages, RequestPages, ConfigurationPage, PicturePages, PerformancePage, ActivityPage, NotePages
+):
     """Experiments; what is done to them is asked for by buttons."""
 
     row_part = "<experiment_key:object_id>"
@@ -161,6 +165,7 @@ class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage, PicturePages, P
                 .order_by("-pk")[:SHOWN_ROWS]
             ),
             "logs": self.get_logs_context(request, obj),
+            **make_notes_context(request, obj),
             "entries": list_last_words(request.user, lambda: list_entries_about(request.user, obj), SHOWN_ROWS),
         }
 

@@ -22,6 +22,7 @@ from autosubmit_portal.console.parts import actions, filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from autosubmit_portal.console.parts.chosen import choose_experiment, get_chosen_experiment
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
+from autosubmit_portal.console.parts.notes import make_notes_context
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
 from experiments.autosubmit.store import BrokenStore
@@ -143,6 +144,7 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
             "most_relatives": MOST_RELATIVES,
             "blocked": find_obstacles(obj),
             "logs": self.get_logs_context(request, obj, default=choose_log(obj)),
+            **make_notes_context(request, obj.experiment, obj.name),
         }
 
     def get_urls(self) -> list[URLPattern]:

@@ -23,7 +23,7 @@ from autosubmit_portal.console.parts.presentation import STATUSES
 from autosubmit_portal.console.site import console
 from experiments import activity
 from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, Target
-from experiments.models import Action, Experiment, Freeze, Site, State
+from experiments.models import Action, Experiment, Freeze, Note, Site, State
 from experiments.models.action import ActionQuerySet
 
 SHOWN_ROWS = 10
@@ -69,7 +69,7 @@ def list_needs(user: Any, experiments: QuerySet[Any], shown: dict[str, Any], new
         *needs.list_of_portal(shown["failures"]),
         *needs.list_of_sites(shown["sites"]),
         *needs.list_alarming(user, experiments),
-        *needs.list_failed(experiments, news_since),
+        *needs.list_failed(user, experiments, news_since),
         *needs.list_approvals(user, shown["unapproved_actions"]),
         *needs.list_stuck(shown["waiting_actions"], mine),
         *needs.list_frozen(shown["freezes"]),
@@ -83,11 +83,13 @@ def get_now_context(user: Any, whose: str, news_since: datetime) -> dict[str, An
     if whose != "all":
         actions = actions.filter(experiment__in=experiments.values("pk"))
     shown = read_parts(user, experiments, actions)
+    unseen, seen = needs.split_seen(list_needs(user, experiments, shown, news_since))
     return {
         **shown,
         "planned_freezes": [frozen for frozen in shown["freezes"] if not frozen.is_active],
         "acts": acts.tell(activity.read_acts(user, choose_acts(user, whose), SHOWN_ROWS).rows),
-        "needs": list_needs(user, experiments, shown, news_since),
+        "needs": unseen,
+        "seen": seen,
         "news_since": news_since,
         "whose": whose,
         "whose_choices": WHOSE.items(),
@@ -131,7 +133,9 @@ def list_live_rows(user: Any) -> stamps.PartRows:
     running, troubled = experiments.filter(is_running=True), experiments.exclude(attention_rules="", problem="")
     actions = Action.objects.visible_to(user).defer_long_fields()
     ended = actions.filter(state__in=(State.FAILED, State.LOST))
+    taken = Note.objects.visible_to(user).filter(removed_at=None).exclude(acknowledges="")
     return [
+        taken.order_by("-pk").values("pk")[:MOST_STAMPED],
         *(rows.order_by("pk")[:MOST_STAMPED] for rows in (running, troubled, actions.active())),
         *(stamps.RowCount(rows) for rows in (experiments, running, troubled, actions.active())),
         experiments.filter(changed_at__isnull=False).order_by("-changed_at")[:MOST_STAMPED],

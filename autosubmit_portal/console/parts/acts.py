@@ -35,6 +35,12 @@ _DECISIONS = {
     "action.rejected": "rejected",
     "action.cancel_requested": "asked to cancel",
 }
+_OF_NOTES = {
+    "note.written": "wrote a note on",
+    "note.acknowledged": "has seen and taken",
+    "note.removed": "removed a note on",
+    "note.refused": "asked to write or remove a note on",
+}
 _LOOKS = {State.SUCCEEDED: "succeeded", State.FAILED: "failed", State.LOST: "failed", State.CANCELLED: "cancelled"}
 
 
@@ -154,6 +160,8 @@ def _describe_entry(entry: AuditEntry, thing: str, happened: str) -> str:
     if happened.endswith("_outside"):
         return _OUTSIDE_WORDS.get(happened.removesuffix("_outside"), happened.replace("_", " "))
     asked = kind_title(entry.kind).lower()
+    if entry.event in _OF_NOTES:
+        return _OF_NOTES[entry.event]
     if entry.event in _DECISIONS:
         return f"{_DECISIONS[entry.event]} “{asked}” of"
     if entry.event == "action.refused" and entry.kind:

@@ -11,12 +11,15 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from autosubmit_portal.access.rights import policy
+from autosubmit_portal.console.parts.notes import find_seen
 from autosubmit_portal.console.parts.presentation import mark_code, verb
 from experiments.actions.approve import may_approve
+from experiments.actions.notes import may_write
 from experiments.attention.alarm import Alarm
 from experiments.attention.rules import RULES, TITLES
 from experiments.catalogue.kinds import CATALOGUE
-from experiments.models import Action, Experiment, Freeze, Site, State
+from experiments.models import Action, Experiment, Freeze, Note, Site, State
+from experiments.models.note import Acknowledged
 from jobs.models import Job
 
 MOST = 50
@@ -30,7 +33,10 @@ _MILD = frozenset(("contradictory", "still_queue", "overdue"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """One thing that needs somebody: what it is called, what it is about, why, and the best button if there is one."""
+    """One thing that needs somebody: what it is called, what it is about, why, and the best button if there is one.
+
+    `acknowledges` is what somebody may say that they have seen of the `experiment`; blank where nobody can.
+    """
 
     key: str
     word: str
@@ -41,6 +47,9 @@ class Need:
     since: datetime | None = None
     button: str = ""
     button_address: str = ""
+    experiment: Experiment | None = None
+    acknowledges: str = ""
+    may_acknowledge: bool = False
 
 
 def list_alarming(user: Any, experiments: "QuerySet[Any]") -> list[Need]:
@@ -66,7 +75,20 @@ def _describe_alarm(user: Any, experiment: Experiment, alarms: Sequence[Alarm]) 
         since=first.since,
         button=button,
         button_address=address,
+        **_offer_acknowledgement(user, experiment, Acknowledged.ATTENTION),
     )
+
+
+def _offer_acknowledgement(user: Any, experiment: Experiment, what: Acknowledged) -> dict[str, Any]:
+    return {"experiment": experiment, "acknowledges": what, "may_acknowledge": may_write(user, experiment)}
+
+
+def split_seen(needs: Iterable[Need]) -> tuple[list[Need], list[tuple[Need, Note]]]:
+    """Return what needs somebody, and apart what somebody has seen as it is now, with their note. One query."""
+    found = list(needs)
+    seen = find_seen([need.experiment for need in found if need.experiment])
+    keys = [(need, (need.experiment.pk if need.experiment else 0, need.acknowledges)) for need in found]
+    return [need for need, key in keys if key not in seen], [(need, seen[key]) for need, key in keys if key in seen]
 
 
 def _choose_button(user: Any, experiment: Experiment, alarm: Alarm) -> tuple[str, str]:
@@ -80,16 +102,18 @@ def _choose_button(user: Any, experiment: Experiment, alarm: Alarm) -> tuple[str
     return "Open", _get_address(experiment)
 
 
-def list_failed(experiments: "QuerySet[Any]", since: datetime) -> list[Need]:
-    """Return which of these experiments have new failed jobs since a time, the newest first. One query."""
+def list_failed(user: Any, experiments: "QuerySet[Any]", since: datetime) -> list[Need]:
+    """Return which of these experiments have new failed jobs since a time, the newest first. Two queries."""
     jobs = Job.objects.filter(experiment=OuterRef("pk"), status="FAILED")
     newest = jobs.order_by(F("finished_at").desc(nulls_last=True), "pk")
     failed = experiments.filter(failed_jobs__gt=0, failed_at__gt=since).select_related("site")
     rows = failed.annotate(failed_name=Subquery(newest.values("name")[:1]))
-    return [_describe_failure(row) for row in rows.order_by("-failed_at")[:MOST] if row.failed_name]
+    found = list(rows.order_by("-failed_at")[:MOST])
+    policy.look_ahead(user, [row.pk for row in found])
+    return [_describe_failure(user, row) for row in found if row.failed_name]
 
 
-def _describe_failure(experiment: Any) -> Need:
+def _describe_failure(user: Any, experiment: Any) -> Need:
     count = experiment.failed_jobs
     what = f"{experiment.failed_name} has failed." if count == 1 else f"{count:,} jobs have failed, the last of them is"
     return Need(
@@ -101,6 +125,7 @@ def _describe_failure(experiment: Any) -> Need:
         since=experiment.failed_at,
         button="Open the failed job",
         button_address=reverse("admin:jobs_job_change", args=[Job(experiment=experiment, name=experiment.failed_name)]),
+        **_offer_acknowledgement(user, experiment, Acknowledged.FAILURE),
     )
 
 

@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from autosubmit_portal.access.models import Delegation
 from autosubmit_portal.console import stamps
+from autosubmit_portal.console.parts.markdown import render_markdown
 from experiments.attention.alarm import Alarm
 from experiments.attention.rules import TITLES
 from experiments.catalogue.kinds import CATALOGUE
@@ -28,6 +29,7 @@ from jobs.models import Job
 from jobs.workflow import JobRow
 
 register = template.Library()
+register.filter("markdown", render_markdown)
 
 # Autosubmit's statuses in the order of a job's life, which is also the order inside a progress bar.
 STATUSES = (

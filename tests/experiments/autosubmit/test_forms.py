@@ -26,7 +26,7 @@ from tests.support import fuzz
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RECORD = ExperimentRecord(1, "a000", "text", "ana", "MN5", "4.1.17", "NA", "main", NOON)
-STATE = RunState(True, 4711, "process 4711 on host holds the lock", "", True, True)
+STATE = RunState(True, 4711, "process 4711 on host holds the lock", "", True, True, "ana", "autosubmit run a000")
 RUN = RunRecord(1, NOON, None, "month", 4, 3, 9, 0, 0, 1, 0, 0)
 JOB = JobRecord(
     *("a000_SIM", "RUNNING", "SIM", datetime(2000, 1, 1, tzinfo=UTC), "fc0", 1, None, None, 3, "MN5", 4711),
@@ -284,3 +284,8 @@ def is_plain(value: object) -> bool:
     if isinstance(value, int):
         return abs(value) <= LARGEST_ID
     return value is None
+
+
+def test_an_agent_of_before_says_neither_owner_nor_command_of_a_run() -> None:
+    told = {name: value for name, value in forms.tell_run_state(STATE).items() if name not in ("owner", "command")}
+    assert forms.understand_run_state(told) == replace(STATE, owner="", command="")
