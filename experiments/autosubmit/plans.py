@@ -105,7 +105,7 @@ def add_plan(
 
 def extract_plans(configuration: Mapping[str, Any]) -> Plans:
     """Return the plans of the sections of a configuration as Autosubmit resolved it; none of what has another form."""
-    configuration = _convert_to_4(configuration)
+    configuration = convert_to_4(configuration)
     sections = _get_mapping(configuration.get("JOBS"))
     names = [*sections][:MOST_SECTIONS]
     found = (
@@ -145,7 +145,7 @@ def _extract_limit(settings: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def _convert_to_4(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
+def convert_to_4(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a configuration under the names of Autosubmit 4; 3.x and 4.0 keep the parts of their files.
 
     There `HPCARCH` stands in `[DEFAULT]`, and so in each section.

@@ -93,6 +93,37 @@ class JobTimes:
     fail_count: Annotated[int | None, Column(lambda value: None if value is None else to_count(value))] = None
 
 
+def _to_energy(value: object) -> int:
+    return max(0, to_number(value, LARGEST_ID))
+
+
+@dataclass(frozen=True, slots=True)
+class PastAttempt:
+    """One attempt at a job, a row of `job_data`: instants in seconds since 1970 (0: not yet), energy in joules."""
+
+    name: Annotated[str, Column(to_word, "job_name")]
+    run_id: Annotated[int, Column(to_count)]
+    status: Annotated[str, Column(to_word)]
+    submit: Annotated[int, Column(lambda value: max(0, to_number(value, YEAR_9999)))]
+    start: Annotated[int, Column(lambda value: max(0, to_number(value, YEAR_9999)))]
+    finish: Annotated[int, Column(lambda value: max(0, to_number(value, YEAR_9999)))]
+    ncpus: Annotated[int, Column(to_count)]
+    energy: Annotated[int, Column(_to_energy)]
+
+    @property
+    def queue_seconds(self) -> int:
+        """How long it waited; 0 if it did not begin."""
+        return max(0, self.start - self.submit) if self.submit and self.start else 0
+
+    @property
+    def run_seconds(self) -> int:
+        """How long it ran; 0 if it did not end."""
+        return max(0, self.finish - self.start) if self.start and self.finish else 0
+
+
+MOST_PAST_ATTEMPTS = 100_000
+"""Of more only the newest are read: an answer holds all at once."""
+
 TIMES_COLUMNS = tuple(list_columns(JobTimes))
 _JOB_COLUMNS = ("id", *TIMES_COLUMNS)
 _NEWEST = "WHERE id IN (SELECT max(id) FROM job_data GROUP BY job_name)"
@@ -130,6 +161,13 @@ def read_attempts(source: Source, known: Attempts | None = None) -> Attempts:
         if any(row.get("id") == known.last for row in found):
             return _update_attempts(found, known.newest, known.last, inode)
     return _update_attempts(_read(source, "job_data", _JOB_COLUMNS, _NEWEST), {}, 0, inode)
+
+
+def read_past_attempts(source: Source) -> list[PastAttempt]:
+    """Return the attempts at all jobs, the oldest first, at most MOST_PAST_ATTEMPTS. Raises UnreadableHistory."""
+    newest = f"ORDER BY id DESC LIMIT {MOST_PAST_ATTEMPTS}"
+    found = _read(source, "job_data", [*list_columns(PastAttempt)], newest)
+    return [read_record(PastAttempt, row) for row in reversed(found)]
 
 
 def read_newest_rows(source: Source) -> dict[str, tuple[Any, ...]]:

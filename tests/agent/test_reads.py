@@ -142,6 +142,10 @@ def test_metrics_are_read(channel: Channel) -> None:
     assert metric["metric_value"] == "4.5"
 
 
+def test_attempts_are_read(channel: Channel) -> None:
+    assert read_document(channel, "attempts") == {"attempts": []}
+
+
 def test_logs_are_listed(channel: Channel) -> None:
     (log,) = read_document(channel, "logs")["logs"]
     assert (log["name"], log["kind"], log["size"]) == ("20260101_000000_run.log", "run", 30)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
@@ -12,7 +13,7 @@ from autosubmit_portal.access.models import FailedSignIn, SiteAccount, SitePolic
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.console import navigation
 from autosubmit_portal.console.site import console
-from experiments.models import Site
+from experiments.models import Experiment, Site
 from tests.console.pages import list_of, text_of
 from tests.support import factories
 
@@ -88,3 +89,25 @@ def test_an_address_without_a_page_answers_with_a_way_back(as_viewer: Client) ->
     answer = as_viewer.get("/nothing/here/")
     assert answer.status_code == 404
     assert 'href="/">Now</a>' in text_of(answer)
+    assert 'action="/search/"' in text_of(answer)
+
+
+def test_an_expid_that_several_sites_have_is_explained(as_viewer: Client) -> None:
+    for slug in ("lumi", "mn5"):
+        factories.create_experiment(factories.create_site(slug=slug), expid="a000")
+    assert "a000@lumi, a000@mn5" in text_of(as_viewer.get("/experiments/a000/"))
+
+
+def test_a_page_that_fails_has_a_look_and_a_way_back() -> None:
+    page = render_to_string("500.html")
+    assert "portal/portal.css" in page
+    assert 'href="/">Now</a>' in page
+
+
+@pytest.mark.parametrize("page", ["", "graph/", "graph/?view=jobs", "grid/", "jobs/", "activity/"])
+def test_no_two_landmarks_of_a_page_have_one_name(page: str, experiment: Experiment, as_viewer: Client) -> None:
+    shown = text_of(as_viewer.get(f"/experiments/{experiment.expid}/{page}"))
+    landmarks = re.findall(
+        r'<(?:section|nav|form)\b[^>]*(aria-label(?:ledby)?="[^"]*")|role="region" (aria-[^>]*)', shown
+    )
+    assert len(set(landmarks)) == len(landmarks)

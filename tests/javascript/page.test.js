@@ -99,3 +99,9 @@ test("good news leaves when it was read, bad news stays", async () => {
     await clock.pass(2_000);
     assert.deepStrictEqual([...document.querySelectorAll("li")].map((item) => item.className), ["error"]);
 });
+
+test("a message goes when it is dismissed", () => {
+    const { document } = open(`<ul class="messagelist"><li class="error">Not done.</li><li>Hm.</li></ul>`, "page");
+    document.querySelector(".error .dismiss").click();
+    assert.deepStrictEqual([...document.querySelectorAll("li")].map((item) => item.firstChild.textContent), ["Hm."]);
+});

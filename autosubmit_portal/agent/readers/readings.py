@@ -4,7 +4,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 
 from autosubmit_portal.agent.protocol import ProtocolError
 from autosubmit_portal.agent.protocol.fields import (
@@ -27,6 +27,7 @@ from experiments.autosubmit.shown_configuration import (
     read_shown_run,
 )
 from experiments.autosubmit.store import BrokenStore, take_settled_fingerprint
+from jobs.autosubmit.history import read_past_attempts
 from jobs.autosubmit.logs.reader import ExperimentLogs, JobLogs, Log, Logs
 from jobs.autosubmit.logs.search import MAX_TEXT, search
 from jobs.autosubmit.user_metrics import read_metric_runs, read_metrics
@@ -66,6 +67,12 @@ def _read_metrics(place: Place, arguments: Message) -> Answer:
     refuse_others(arguments, "run_id")
     found = read_metrics(place.store.metrics_database(place.expid), take_number(arguments, "run_id"))
     return {}, make_document({"metrics": [asdict(metric) for metric in found]})
+
+
+def _read_attempts(place: Place, arguments: Message) -> Answer:
+    refuse_others(arguments)
+    found = read_past_attempts(place.store.history_database(place.expid))
+    return {}, make_document({"attempts": [astuple(attempt) for attempt in found]})
 
 
 def _list_logs(place: Place, arguments: Message) -> Answer:
@@ -135,6 +142,7 @@ READINGS: dict[str, Callable[[Place, Message], Answer]] = {
     "configuration changes": _read_configuration_changes,
     "metric runs": _read_metric_runs,
     "metrics": _read_metrics,
+    "attempts": _read_attempts,
     "logs": _list_logs,
     "log": _read_log,
     "log search": _search_log,

@@ -18,6 +18,7 @@ from autosubmit_portal.console.pages.activity import ActivityPage
 from autosubmit_portal.console.pages.configuration import ConfigurationPage
 from autosubmit_portal.console.pages.logs import LogPages
 from autosubmit_portal.console.pages.notes import NotePages
+from autosubmit_portal.console.pages.performance import PerformancePage
 from autosubmit_portal.console.pages.pictures import PicturePages
 from autosubmit_portal.console.parts import actions, filters, presentation
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
@@ -37,7 +38,9 @@ NEWEST_ACTIVITY = Coalesce("finished_at", "started_at", "submitted_at")
 
 
 @admin.register(Experiment, site=console)
-class ExperimentAdmin(LogPages, RequestPages, ConfigurationPage, PicturePages, ActivityPage, NotePages):
+class ExperimentAdmin(
+    LogPages, RequestPages, ConfigurationPage, PicturePages, PerformancePage, ActivityPage, NotePages
+):
     """Experiments; what is done to them is asked for by buttons."""
 
     row_part = "<experiment_key:object_id>"

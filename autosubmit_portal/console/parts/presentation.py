@@ -325,6 +325,18 @@ def number(value: int) -> str:
 
 
 @register.filter
+def rounded(value: float, digits: int) -> str:
+    """Write a number with its thousands apart and so many digits behind the point."""
+    return f"{value:,.{digits}f}"
+
+
+@register.filter
+def lasting_seconds(seconds: float) -> str:
+    """Write how long something takes."""
+    return format_duration(round(seconds))
+
+
+@register.filter
 def get_item(mapping: Mapping[str, Any], key: str) -> Any:
     """Look `key` up in a mapping."""
     return mapping.get(key)

@@ -19,6 +19,12 @@ const leave = (news) => {
     setTimeout(() => { if (news.matches(":hover")) leave(news); else news.remove(); }, 12_000);
 };
 document.querySelectorAll(".messagelist .success").forEach(leave);
+for (const news of document.querySelectorAll(".messagelist li")) {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "dismiss", textContent: "×" });
+    button.setAttribute("aria-label", "Dismiss");
+    button.addEventListener("click", () => news.remove());
+    news.append(button);
+}
 
 // Coming back with the back button finds a form that can be sent again.
 window.addEventListener("pageshow", () => {

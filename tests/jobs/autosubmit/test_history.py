@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit.history import JobTimes, UnreadableHistory, read_attempts, read_runs
+from jobs.autosubmit.history import JobTimes, UnreadableHistory, read_attempts, read_past_attempts, read_runs
 from tests.jobs.autosubmit.conftest import shared_files
 
 OLDEST = """
@@ -49,7 +49,19 @@ def test_the_newest_attempt_of_a_job_counts(path: Path) -> None:
     assert times.submitted_at == datetime.fromtimestamp(200, UTC)
 
 
-@pytest.mark.parametrize("read", [read_runs, read_attempts])
+def test_all_attempts_are_read_the_oldest_first_and_of_too_many_the_newest(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = read_past_attempts(path)
+    assert [(one.status, one.queue_seconds, one.run_seconds, one.ncpus) for one in found] == [
+        ("FAILED", 10, 10, 0),
+        ("RUNNING", 0, 0, 0),
+    ]
+    monkeypatch.setattr("jobs.autosubmit.history.MOST_PAST_ATTEMPTS", 1)
+    assert [one.status for one in read_past_attempts(path)] == ["RUNNING"]
+
+
+@pytest.mark.parametrize("read", [read_runs, read_attempts, read_past_attempts])
 def test_a_broken_history_says_so(path: Path, read: object) -> None:
     path.write_bytes(b"no database" * 200)
     with pytest.raises(UnreadableHistory, match=r"job_data_a000\.db cannot be read"):
