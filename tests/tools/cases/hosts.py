@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from tests.support.waiting import wait_for
 
@@ -42,7 +43,8 @@ class Host:
     def run(self, *command: str, account: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
         """Run something there to its end, as an account or as root; its status is for the caller to look at."""
         argv = self.inside(*command, account=account, **variables)
-        return subprocess.run(argv, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd="/")
+        how: dict[str, Any] = {"capture_output": True, "text": True, "errors": "replace", "stdin": subprocess.DEVNULL}
+        return subprocess.run(argv, check=False, cwd="/", **how)
 
     def inside(self, *command: str, account: str = "", groups: str = "", **variables: str) -> list[str]:
         """Return the command that runs another one there."""
