@@ -56,7 +56,7 @@ PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.e
 	PORTAL_GATEWAY=/run/autosubmit-portal-gateway
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos case-es case-climate-dt procedures fuzz trace bench peer back-test screenshots dist image-check sbom clean
+.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos case-es case-climate-dt case-edito procedures fuzz trace bench peer back-test screenshots dist image-check sbom clean
 .PHONY: packages-for-up packages-for-test
 
 help: ## list what there is to do
@@ -181,7 +181,7 @@ fix: install-tests ## repair what the style checks can repair
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-case-es case-climate-dt: install install-tests autosubmit ## bring an infrastructure of docs/infrastructure.md up, use it, cut it (root)
+case-es case-climate-dt case-edito: install install-tests autosubmit ## bring an infrastructure of docs/infrastructure.md up, use it, cut it (root)
 	AUTOSUBMIT=$(abspath $(AUTOSUBMIT)) $(PY) -m tests.tools.cases $(@:case-%=%)
 
 chaos: packages-for-test install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; an hour or more)

@@ -161,6 +161,12 @@ def test_a_program_that_others_can_write_is_a_warning(site: Site, tmp_path: Path
     assert f"{program} can be written by everybody" in found("program").text
 
 
+def test_behind_the_gateway_of_somebody_else_agents_check_the_programs(site: Site, settings: Any) -> None:
+    settings.STARTS_GATEWAY = False
+    Site.objects.update(autosubmit="/not/on/this/host")
+    assert found("program").word == "ok"
+
+
 def test_a_program_that_is_elsewhere_is_a_warning_only(site: Site) -> None:
     Site.objects.update(autosubmit="/not/here")
     assert (found("program").level, found("program").word) == (Level.WARN, "missing")

@@ -88,6 +88,16 @@ def test_what_others_can_write_is_refused_with_the_remedy(name: str, admin: Clie
     assert "chmod go-w" in answer.content.decode()
 
 
+def test_behind_the_gateway_of_somebody_else_the_home_may_belong_to_another_account(
+    admin: Client, site: Site, tmp_path: Path, settings: Any
+) -> None:
+    settings.STARTS_GATEWAY = False
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs").chmod(0o777)
+    save(admin, site, home=str(tmp_path / "theirs"))
+    assert Site.objects.get().home == str(tmp_path / "theirs")
+
+
 def test_a_home_whose_configuration_others_can_write_is_refused(admin: Client, site: Site) -> None:
     rc = Path(site.home) / ".autosubmitrc"
     rc.touch()

@@ -73,7 +73,7 @@ class Client(ClientMixin):
         return scope or ""
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
-        return urlsplit(redirect_uri).path == "/login/sso/callback/"
+        return urlsplit(redirect_uri).path.endswith("/login/sso/callback/")  # below the path of any portal
 
     def check_client_secret(self, client_secret: str) -> bool:
         return secrets.compare_digest(self.secret, client_secret)

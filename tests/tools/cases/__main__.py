@@ -1,4 +1,4 @@
-"""`make case-es`, `make case-climate-dt`: one case by one command; it says what it needs, and fails without."""
+"""`make case-es`, `case-climate-dt`, `case-edito`: one case by one command, which says what it needs and lacks."""
 
 import os
 import signal
@@ -11,10 +11,11 @@ django.setup()
 
 from tests.tools.cases.case import find_program  # noqa: E402 - the models need the settings
 from tests.tools.cases.climate_dt import ClimateDT  # noqa: E402
+from tests.tools.cases.edito import EDITO  # noqa: E402
 from tests.tools.cases.es import ES  # noqa: E402
 from tests.tools.cases.hosts import Missing  # noqa: E402
 
-CASES = {case.name: case for case in (ES, ClimateDT)}
+CASES = {case.name: case for case in (ES, ClimateDT, EDITO)}
 
 
 def main() -> int:

@@ -48,6 +48,7 @@ class Case(ABC):
     name: ClassVar[str]
     programs: ClassVar[Mapping[str, str]] = PROGRAMS
     way: ClassVar[str]
+    servers: ClassVar[Sequence[str]] = ("database", "redis", "provider")
 
     def __init__(self, program: Path) -> None:
         self.program = program
@@ -57,7 +58,6 @@ class Case(ABC):
         self.names = Names(*(f"c{number}{what}" for what in ("portal", "gate", "site", "ana", "act")))
         self.hosts: dict[str, Host] = {"here": Host("here")}
         self.links: dict[str, Link] = {}
-        self.servers: dict[str, Path] = {}
         self.begun_at = time.monotonic()
         self.expid = ""
         self.run_action: Any = {}
@@ -89,14 +89,17 @@ class Case(ABC):
             subprocess.run(["usermod", "--password", "*", account], check=True)
         self.tell("begins")
         self.add_hosts("web")
-        self.add_links(("people-web", "here", "web"), *((f"web-{name}", "web", "here") for name in _SERVERS))
+        entrance = self.add_entrance()
+        self.add_links(*((f"web-{name}", "web", "here") for name in self.servers))
         variables = {
             "PORTAL_DATABASE_URL": self.stack.enter_context(servers.postgres(self.links["web-database"])),
-            "PORTAL_BROKER_URL": self.stack.enter_context(servers.redis(self.links["web-redis"])),
             "PORTAL_COMMANDS_UMASK": "0002",
             **self.join_provider(self.links["web-provider"]),
+            **self.settings,
         }
-        made = make_portal(self.hosts["web"], self.links["people-web"], names, self.folder, variables)
+        if "redis" in self.servers:
+            variables["PORTAL_BROKER_URL"] = self.stack.enter_context(servers.redis(self.links["web-redis"]))
+        made = make_portal(self.hosts["web"], entrance, names, self.folder, variables)
         self.portal: CasePortal = self.stack.enter_context(made)
         self.tell("has a database with tables")
         self.set_up()
@@ -104,6 +107,16 @@ class Case(ABC):
         self.portal.start()
         self.portal.http = self.portal.sign_in(self.way, self.agree)
         self.tell("is up, and its operator has signed in")
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The settings of the portal that only this case has."""
+        return {}
+
+    def add_entrance(self) -> Link:
+        """Link people with the portal; return the link whose far end they call."""
+        self.add_links(("people-web", "here", "web"))
+        return self.links["people-web"]
 
     def add_hosts(self, *names: str) -> None:
         """Bring hosts up."""
@@ -308,7 +321,7 @@ class Case(ABC):
         assert self.is_running()
         try:
             self.portal.sign_in(self.way, self.agree)
-        except (AssertionError, KeyError) as error:
+        except AssertionError as error:
             return str(error)
         return ""
 
@@ -319,9 +332,6 @@ class Case(ABC):
 
 def _has(seen: str, text: str) -> bool:
     return seen in text
-
-
-_SERVERS = ("database", "redis", "provider")
 
 
 @contextmanager

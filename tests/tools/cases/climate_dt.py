@@ -1,6 +1,5 @@
 """Climate DT: the portal on one host, Autosubmit on another over SSH, a robot account with people behind it, an HPC."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -8,16 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tests.support.identity_provider import CLIENT_ID, CLIENT_SECRET, provider
 from tests.support.site_host import make_key
 from tests.support.waiting import wait_for
-from tests.tools.cases.case import KINDS, PROGRAMS, Case
-from tests.tools.cases.hosts import Link
+from tests.tools.cases.case import KINDS, PROGRAMS
+from tests.tools.cases.openid_connect import STRANGER, OpenIDConnectCase
 from tests.tools.cases.portal import OPERATOR, act, install_agent, wait_for_end
 from tests.tools.cases.servers import SSH_PORT, give, slurm, sshd
 
-_TEAMS = '{"/climate-dt": {"role": "manager"}}'
-_STRANGER = "bo"
 _PLATFORMS = """PLATFORMS:
   HPC:
     TYPE: slurm
@@ -39,33 +35,20 @@ touch changed
 """
 
 
-class ClimateDT(Case):
+class ClimateDT(OpenIDConnectCase):
     """See docs/infrastructure.md."""
 
     name: ClassVar[str] = "climate-dt"
-    way: ClassVar[str] = "sso"
     programs: ClassVar[Mapping[str, str]] = {
         **PROGRAMS,
         "slurmctld": "slurmctld",
         "slurmd": "slurmd",
         "sbatch": "slurm-client",
         "munged": "munge",
+        "slurmdbd": "slurmdbd",
+        "mariadb-install-db": "mariadb-server-core",
+        "my_print_defaults": "mariadb-client-core",
     }
-
-    def join_provider(self, link: Link) -> Mapping[str, str]:
-        os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"  # a provider of tests has no TLS, and listens on a real link
-        self.provider = self.stack.enter_context(provider(link.far_address))
-        for name in (OPERATOR, _STRANGER):
-            self.provider.know(name, groups=["/climate-dt"])
-        return {
-            "PORTAL_OIDC_ISSUER": self.provider.issuer,
-            "PORTAL_OIDC_CLIENT_ID": CLIENT_ID,
-            "PORTAL_OIDC_CLIENT_SECRET": CLIENT_SECRET,
-            "PORTAL_OIDC_TEAMS": _TEAMS,
-        }
-
-    def agree(self, address: str) -> str:
-        return self.provider.agree(address, OPERATOR)
 
     def set_up(self) -> None:
         self.add_hosts("vm", "hpc")
@@ -78,7 +61,7 @@ class ClimateDT(Case):
         allowed = {"program": str(self.program), "home": str(home), "kinds": KINDS, "profiles": profiles}
         key = self.portal.secrets / "key"
         install_agent(self.folder, "vm", server, self.names, key, people={OPERATOR: OPERATOR}, **allowed)
-        self.portal.write_hosts({"vm": (self.links["web-vm"].far_address, server)})
+        self.portal.write_ssh_hosts({"vm": (self.links["web-vm"].far_address, server)})
         self.write_rows(home, ["vm"], unpushed="refuse")
 
     def _open_hpc(self) -> dict[str, str]:
@@ -173,7 +156,7 @@ class ClimateDT(Case):
     def _act_as_stranger(self) -> str:
         """Return why an action of somebody fails whom the site does not map."""
         own = self.portal.http
-        self.portal.http = self.portal.sign_in(self.way, lambda address: self.provider.agree(address, _STRANGER))
+        self.portal.http = self.portal.sign_in(self.way, lambda address: self.provider.agree(address, STRANGER))
         try:
             asked = act(self.portal, "PATCH", f"/v4/experiments/{self.expid}", {"description": "By a stranger"})
             return str(wait_for_end(self.portal, asked, "failed")["message"])

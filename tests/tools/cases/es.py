@@ -16,10 +16,11 @@ from tests.tools.cases.servers import sshd
 
 _RUNS = ("run1", "run2")
 _OTHER = "login"
-_RULES = """
+_ELSEWHERE = "expid,create,recovery,delete,inspect,monitor,configure,setstatus,refresh,updatedescrip,archive,unarchive"
+_RULES = f"""
 [hosts]
 authorized = [run run1,run2] [stats,describe,check,report all]
-forbidden = [expid,create,recovery,delete,inspect,monitor,configure,setstatus,refresh,archive,unarchive run1,run2]
+forbidden = [{_ELSEWHERE} run1,run2]
 """
 _TEAMS = '{"managers": {"role": "manager"}}'
 _ACCOUNT = """
@@ -58,7 +59,7 @@ class ES(Case):
             key = self.portal.secrets / "key"
             install_agent(self.folder, name, server, self.names, key, accounts=[self.names.person], **allowed)
             reached[name] = (self.links[f"web-{name}"].far_address, server)
-        self.portal.write_hosts(reached)
+        self.portal.write_ssh_hosts(reached)
         self.write_rows(home, names, run_as="actor")
 
     def _share_store(self) -> None:

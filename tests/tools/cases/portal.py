@@ -1,7 +1,9 @@
 """The portal of a case on its own host: web, worker and mirror as one account, the gateway as another."""
 
 import json
+import re
 import secrets
+import shutil
 import subprocess
 import sys
 import uuid
@@ -51,19 +53,26 @@ class CasePortal:
     @property
     def url(self) -> str:
         """The address that people use."""
-        return f"http://{self.people.far_address}:{PORT}"
+        return f"http://{self.people.far_address}:{PORT}{self.variables.get('PORTAL_PATH', '/').rstrip('/')}"
 
     @property
     def secrets(self) -> Path:
         """The folder of the gateway's keys."""
         return Path("/tmp") / self.names.gateway / ".ssh"
 
+    def make_home(self) -> None:
+        """Make the portal's home as an image or a package has it: with static files, and nothing else."""
+        home = Path(self.variables["PORTAL_HOME"])
+        home.mkdir(mode=0o700)
+        subprocess.run(["cp", "-r", str(collected_static_files()), str(home / "static")], check=True)
+        give(self.names.portal, home)
+
     def manage(self, *words: str) -> str:
         """Run a command of the portal as its account."""
         argv = (sys.executable, _MANAGE, *words)
         return require(self.web.run(*argv, account=self.names.portal, **self.variables))
 
-    def write_hosts(self, hosts: Mapping[str, tuple[str, Path]]) -> None:
+    def write_ssh_hosts(self, hosts: Mapping[str, tuple[str, Path]]) -> None:
         """Write the gateway's file: each host by its address and the folder of its sshd."""
         lines = "".join(pin(address, server) for address, server in hosts.values())
         (self.secrets / "known_hosts").write_text(lines)
@@ -78,9 +87,13 @@ class CasePortal:
             }
             for name, (address, _) in hosts.items()
         }
+        self.write_gateway_file(reached)
+
+    def write_gateway_file(self, hosts: Mapping[str, Any], **more: Any) -> None:
+        """Write the gateway's file: how each host is reached, and where those call that call."""
         sockets = {"reading": f"{self.folder}/sockets/readers/socket", "acting": f"{self.folder}/sockets/actors/socket"}
         file = self.secrets / "gateway.json"
-        file.write_text(json.dumps({"portal": str(uuid.uuid4()), **sockets, "hosts": reached}))
+        file.write_text(json.dumps({"portal": str(uuid.uuid4()), **sockets, "hosts": hosts, **more}))
         give(self.names.gateway, self.secrets)
 
     def start(self) -> None:
@@ -94,7 +107,7 @@ class CasePortal:
             groups = f"{self.names.portal},{self.names.acting}" if name == "worker" else ""
             argv = (sys.executable, _MANAGE, word)
             self._spawn(name, *argv, account=self.names.portal, groups=groups, **self.variables)
-        wait_for(lambda: self.look("/healthz") != NO_ANSWER)
+        wait_for(lambda: self.look("/healthz"), is_enough=lambda seen: seen.startswith("{"))  # the portal, not a proxy
 
     def _spawn(self, name: str, *argv: str, **how: str) -> None:
         with (self.folder / f"{name}.log").open("wb") as log:
@@ -109,6 +122,12 @@ class CasePortal:
             process.kill()
             process.wait()
 
+    def delete_pod(self) -> None:
+        """Kill whatever runs at the portal's host, and remove its home."""
+        self.web.run("sh", "-c", "kill -9 -1")
+        self.end()
+        shutil.rmtree(self.variables["PORTAL_HOME"])
+
     def look(self, path: str, seconds: float = 6.0) -> str:
         """Return what somebody sees there within so many seconds."""
         try:
@@ -121,9 +140,12 @@ class CasePortal:
         """Sign in as somebody who agrees at the provider; return a client with a token of theirs."""
         with requests.Session() as session:
             sent = session.get(f"{self.url}/login/{way}/", allow_redirects=False, timeout=60)
+            assert sent.is_redirect, _read_text(sent)
             back = session.get(agree(sent.headers["Location"]), timeout=60)
-            assert "sessionid" in session.cookies, back.text[-2000:]
-            headers = {"X-CSRFToken": str(session.cookies["csrftoken"]), "Referer": self.url}
+            assert back.ok, _read_text(back)
+            # Below a path its name has an ending.
+            (token,) = (str(cookie.value) for cookie in session.cookies if cookie.name.startswith("csrftoken"))
+            headers = {"X-CSRFToken": token, "Referer": self.url}
             made = session.post(f"{self.url}/v4/tokens", json={"name": "case"}, headers=headers, timeout=60)
             assert made.status_code == 201, made.text
             return Http(self.url, made.json()["token"])
@@ -132,14 +154,18 @@ class CasePortal:
 NO_ANSWER = "no answer"
 
 
+def _read_text(page: requests.Response) -> str:
+    """Return what a page says, without its markup."""
+    return " ".join(re.sub(r"<[^>]*>", " ", page.text).split())
+
+
 @contextmanager
 def make_portal(
     web: Host, people: Link, names: Names, folder: Path, variables: Mapping[str, str]
 ) -> Iterator[CasePortal]:
     """Lend a portal with tables, keys and sockets; `start` starts it."""
-    home = Path("/tmp") / names.portal / "home"
     usual = {
-        "PORTAL_HOME": str(home),
+        "PORTAL_HOME": f"/tmp/{names.portal}/home",
         "PORTAL_GATEWAY": str(folder / "sockets"),
         "PORTAL_SECRET_KEY": secrets.token_urlsafe(64),
         "PORTAL_ALLOWED_HOSTS": people.far_address,
@@ -150,9 +176,7 @@ def make_portal(
         "PYTHONPATH": str(REPOSITORY),
     }
     made = CasePortal(web, people, names, folder, {**usual, **variables})
-    home.mkdir(mode=0o700)
-    _copy_static_files(home)
-    give(names.portal, home)
+    made.make_home()
     _make_sockets(folder / "sockets", names)
     made.secrets.mkdir(mode=0o700)
     make_key(made.secrets / "key")
@@ -165,10 +189,6 @@ def make_portal(
         made.end()
 
 
-def _copy_static_files(home: Path) -> None:
-    subprocess.run(["cp", "-r", str(collected_static_files()), str(home / "static")], check=True)
-
-
 def _make_sockets(folder: Path, names: Names) -> None:
     """Make what docs/systemd/autosubmit-portal-gateway.conf has systemd make."""
     folder.mkdir(mode=0o755)
@@ -179,16 +199,21 @@ def _make_sockets(folder: Path, names: Names) -> None:
         (folder / short).symlink_to(f"{name}/socket")
 
 
-def install_agent(folder: Path, host: str, server: Path, names: Names, key: Path, **allowed: Any) -> Path:
+def install_agent(folder: Path, host: str, server: Path, names: Names, key: Path, **allowed: Any) -> None:
     """Install the agent at a host: its file, what the site allows, and the line that lets the gateway's key open it."""
+    site_file = write_site_file(folder, host, names, **allowed)
+    line = f'restrict,command="{PYTHON} -I {write_archive(folder)} {site_file}" {key.with_suffix(".pub").read_text()}'
+    (server / "authorized_keys" / names.site).write_text(line)
+    (server / "authorized_keys" / names.site).chmod(0o644)
+
+
+def write_site_file(folder: Path, host: str, names: Names, **allowed: Any) -> Path:
+    """Write what the site allows the agent of a host."""
     site_file = folder / f"{host}.json"
     spool = Path("/tmp") / names.site / f"spool-{host}"
     site_file.write_text(json.dumps({"spool": str(spool), "umask": "0002", **allowed}))
-    line = f'restrict,command="{PYTHON} -I {write_archive(folder)} {site_file}" {key.with_suffix(".pub").read_text()}'
-    (server / "authorized_keys" / names.site).write_text(line)
-    for file in (site_file, server / "authorized_keys" / names.site):
-        file.chmod(0o644)
-    return spool
+    site_file.chmod(0o644)
+    return site_file
 
 
 def act(portal: CasePortal, method: str, path: str, body: Any = None) -> Any:

@@ -1,12 +1,12 @@
-"""What a case has besides the portal: PostgreSQL and Redis that ask for passwords, sshd, and Slurm."""
+"""What a case has besides the portal: PostgreSQL and Redis that ask for passwords, sshd, and Slurm with accounting."""
 
 import secrets
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -93,7 +93,8 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
 MpiDefault=none
-AccountingStorageType=accounting_storage/none
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost={name}
 JobCompType=jobcomp/filetxt
 JobCompLoc={folder}/completed
 JobAcctGatherType=jobacct_gather/none
@@ -102,34 +103,62 @@ PartitionName=main Nodes={name} Default=YES State=UP
 """
 
 
+_ACCOUNTING = """AuthType=auth/munge
+DbdHost={name}
+SlurmUser=root
+PidFile={folder}/slurmdbd.pid
+LogFile={folder}/slurmdbd.log
+StorageType=accounting_storage/mysql
+StorageHost=localhost
+StorageUser=root
+StorageLoc=accounting
+"""
+_MARIADB = ("--no-defaults", "--user=root")
+
+
 @contextmanager
 def slurm(host: Host, folder: Path) -> Iterator[Path]:
-    """Lend Slurm on a host: its log of finished jobs."""
+    """Lend Slurm on a host, which accounts in a MariaDB: its log of finished jobs."""
     for name in ("", "state", "spool", "munge"):
         (folder / name).mkdir(mode=0o755)
+    _configure_slurm(host, folder)
+    data = f"--datadir={folder}/data"
+    require(host.run("mariadb-install-db", *_MARIADB, data, "--auth-root-authentication-method=normal"))
+    munged = [f"--{name}={folder}/munge/{name}" for name in ("log-file", "pid-file", "seed-file", "key-file")]
+    with ExitStack() as stack, (folder / "printed").open("wb") as printed:
+
+        def start(*argv: str, account: str = "") -> None:
+            process = subprocess.Popen(host.inside(*argv, account=account), stdout=printed, stderr=printed)
+            stack.callback(process.kill)
+
+        start("munged", "--foreground", *munged, account="munge")
+        start("mariadbd", *_MARIADB, data, f"--socket={_SOCKET}", "--skip-networking")
+        wait_for(lambda: host.run("test", "-S", _SOCKET).returncode == 0)
+        start("slurmdbd", "-D")
+        wait_for(lambda: host.run("sacctmgr", "--immediate", "add", "cluster", "case").returncode == 0)
+        start("slurmctld", "-D")
+        start("slurmd", "-D")
+        wait_for(lambda: "idle" in host.run("sinfo", "--noheader").stdout)
+        yield folder / "completed"
+
+
+# Where slurmdbd looks for it.
+_SOCKET = "/run/mysqld/mysqld.sock"
+
+
+def _configure_slurm(host: Host, folder: Path) -> None:
+    """Write the files of Slurm where its programs look for them, in the mounts of the host only."""
     (folder / "slurm.conf").write_text(_SLURM.format(name=host.name, folder=folder))
-    # In the mounts of the host only.
+    accounting = folder / "slurmdbd.conf"
+    accounting.write_text(_ACCOUNTING.format(name=host.name, folder=folder))
+    accounting.chmod(0o600)
     require(host.run("mount", "-t", "tmpfs", "tmpfs", "/etc/slurm"))
-    require(host.run("ln", "-s", str(folder / "slurm.conf"), "/etc/slurm/slurm.conf"))
+    for name in ("slurm.conf", "slurmdbd.conf"):
+        require(host.run("ln", "-s", str(folder / name), f"/etc/slurm/{name}"))
     require(host.run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"))
     require(host.run("install", "-d", "-o", "munge", "-m", "755", "/run/munge"))
-    require(host.run("install", "-d", "/run/sshd"))
+    require(host.run("install", "-d", "/run/sshd", "/run/mysqld"))
     require(host.run("sh", "-c", f"echo 127.0.0.1 localhost {host.name} > {folder}/hosts"))
     require(host.run("mount", "--bind", f"{folder}/hosts", "/etc/hosts"))
-    key = folder / "munge" / "key"
-    key.write_bytes(secrets.token_bytes(1024))
+    (folder / "munge" / "key-file").write_bytes(secrets.token_bytes(1024))
     give("munge", folder / "munge")
-    munged = [f"--{name}={folder}/munge/{name}" for name in ("log-file", "pid-file", "seed-file")]
-    services: list[Sequence[str]] = [
-        host.inside("munged", "--foreground", f"--key-file={key}", *munged, account="munge"),
-        host.inside("slurmctld", "-D"),
-        host.inside("slurmd", "-D"),
-    ]
-    with (folder / "printed").open("wb") as printed:
-        running = [subprocess.Popen(argv, stdout=printed, stderr=printed) for argv in services]
-        try:
-            wait_for(lambda: "idle" in host.run("sinfo", "--noheader").stdout)
-            yield folder / "completed"
-        finally:
-            for process in running:
-                process.kill()
