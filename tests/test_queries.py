@@ -15,7 +15,7 @@ from django.contrib.auth.models import Group, User
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import URLResolver, get_resolver
+from django.urls import URLResolver, get_resolver, reverse
 from django.urls.resolvers import RoutePattern
 
 from autosubmit_portal.access.models import ApiToken, Delegation, SiteAccount, SitePolicy, SiteRole
@@ -258,4 +258,5 @@ def test_no_list_asks_more_of_the_database_for_a_member_of_teams(db: None, asked
 def test_every_list_of_the_console_is_among_the_routes() -> None:
     found = set(routes())
     models = (Experiment, Job, Run, Action, AuditEntry, User, Group)
-    assert found >= {f"{model._meta.app_label}/{model._meta.model_name}" for model in models}
+    lists = (reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist") for model in models)
+    assert found >= {address.strip("/") for address in lists}

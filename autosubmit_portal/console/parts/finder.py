@@ -83,8 +83,10 @@ def find_jobs(user: Any, text: str) -> Hits:
     """Return jobs whose names have all words of the text. A word of one or two letters alone would find most jobs."""
     if max(map(len, text.split())) < GROUP:
         return Hits("Jobs", [])
-    named = Job.objects.visible_to(user).filter(_has_all("name", text)).select_related("experiment__site")
-    found = list(narrow(named, text).order_by("-pk")[: MOST + 1])
+    named = narrow(Job.objects.visible_to(user).filter(_has_all("name", text)), text)
+    # Which they are is asked for alone: beside other tables SQLite would read all jobs to sort them.
+    keys = list(named.order_by("-pk").values_list("pk", flat=True)[: MOST + 1])
+    found = list(Job.objects.filter(pk__in=keys).select_related("experiment__site").order_by("-pk"))
     hits = [Hit(one.name, one.status, reverse("admin:jobs_job_change", args=[one])) for one in found[:MOST]]
     return Hits("Jobs", hits, _link_to_more("jobs_job", text, found))
 
