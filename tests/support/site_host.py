@@ -119,7 +119,8 @@ class SiteHost:
     def find_agents(self) -> list[int]:
         """Return the processes of agents, of the gateway's account too; none that only calls for them."""
         found = {pid: _read_command(pid) for pid in (*processes_of(self.site), *processes_of(self.gateway))}
-        agents = {pid: words for pid, words in found.items() if words[:1] == [PYTHON] and str(self.agent) in words}
+        pythons = ([PYTHON], ["python3"])  # the second where a login says which it is
+        agents = {pid: words for pid, words in found.items() if words[:1] in pythons and str(self.agent) in words}
         return [pid for pid, words in agents.items() if "--to" not in words]
 
     def find_agent(self) -> int:

@@ -92,7 +92,7 @@ def list_paths(portal: Portal, expid: str) -> list[str]:
     job = portal.http.get(f"/v4/experiments/{expid}/jobs").body["jobs"][0]["name"]
     log = portal.http.get(f"/v4/experiments/{expid}/jobs/{job}/logs").body["logs"][0]["name"]
     values = {"expid": expid, "job": job, "log": log, "run_id": "1", "slug": "local"}
-    values |= dict.fromkeys(("action_id", "entry_id", "delegation_id", "freeze_id", "token_id"), "1")
+    values |= dict.fromkeys(("action_id", "entry_id", "delegation_id", "freeze_id", "note_id", "token_id"), "1")
     return [fill(path, values) for path, operations in document["paths"].items() if "get" in operations]
 
 

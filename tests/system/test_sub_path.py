@@ -119,7 +119,8 @@ class Walk:
             return
         for form in self.page.evaluate(FORMS):
             self._find_route(form)
-        self.waiting.extend(link.partition("#")[0] for link in self.page.evaluate(LINKS))
+        links = (link.partition("#")[0] for link in self.page.evaluate(LINKS))
+        self.waiting.extend(link for link in links if not link.startswith("mailto:"))
 
 
 def test_every_page_stays_below_the_path(page: Page, proxy: PathProxy) -> None:

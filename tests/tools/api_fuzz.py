@@ -43,7 +43,11 @@ TOKEN = "import os; from django.core.management import call_command as call; cal
 
 
 # The rows of tests/support/web_rows.py, for the variable parts of addresses and for queries.
-ROWS = {"expid": "a000", "job": "a000_SIM", "action_id": "1", "delegation_id": "1", "freeze_id": "1"}
+ROWS = {
+    "expid": "a000",
+    "job": "a000_SIM",
+    **dict.fromkeys(("action_id", "delegation_id", "freeze_id", "note_id"), "1"),
+}
 SAID = {"action": "run", "status": "READY", "site": "local"}
 
 

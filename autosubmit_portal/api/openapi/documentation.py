@@ -271,10 +271,10 @@ def make_format_parameter(*formats: str) -> OpenApiParameter:
     )
 
 
-def _make_path_parameter(name: str, description: str, example: Any) -> OpenApiParameter:
+def _make_path_parameter(name: str, description: str, example: Any, kind: Any = None) -> OpenApiParameter:
     return OpenApiParameter(
         name,
-        type=type(example),
+        type=kind or type(example),
         location=OpenApiParameter.PATH,
         description=description,
         examples=[OpenApiExample(str(example), example)],
@@ -287,7 +287,8 @@ PATH = {
     for parameter in (
         _make_path_parameter("expid", "The expid of the experiment.", "a000"),
         _make_path_parameter("run_id", "The number of the run.", 1),
-        _make_path_parameter("job", "The name of the job.", SIM),
+        # Clients take parts of dots out of an address, which then is another.
+        _make_path_parameter("job", "The name of the job.", SIM, {"type": "string", "pattern": "[^./]"}),
         _make_path_parameter(
             "log", "The name of the log; of a compressed one with or without `.gz` or `.xz`.", RUN_LOG
         ),

@@ -13,7 +13,7 @@ MOST = {
     "set status by filter": (37, 61),
     "list of jobs": (18, 25),
     # 8 for each button; 2 more when a second has passed since stamps have looked at the clock.
-    "experiment page": (31, 86 + 8 * len(CATALOGUE)),
+    "experiment page": (36, 98 + 8 * len(CATALOGUE)),
 }
 
 
