@@ -61,6 +61,11 @@ class Forecast:
     durations: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
+    def told_at(self) -> datetime | None:
+        """When it was made; None for what is no forecast, which is so whenever one asks."""
+        return None if self.why_not else self.made_at
+
+    @property
     def basis(self) -> str:
         """What it rests on, in sentences."""
         told = [f"{self.measured:,} jobs are measured."]

@@ -406,7 +406,7 @@ def test_plans_are_told_once(mirror: Mirror, store: Store) -> None:
         database.execute(RUN, (3, "{}"))
     plans = mirror.read().plans
     assert plans
-    assert (plans.plans, plans.source) == ({}, "2: run 3, file 0")
+    assert (plans.plans, plans.source) == ({}, "3: run 3, file 0")
 
 
 @pytest.mark.parametrize("seed", fuzz.SEEDS)

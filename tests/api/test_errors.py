@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 from autosubmit_portal.api.urls import urlpatterns
 from autosubmit_portal.api.views import experiments
 from experiments.models import Experiment, Site
+from tests.support import factories
 from tests.support.stores.written import write_store
 
 # Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
@@ -119,6 +120,7 @@ VALUES = {
     "int:action_id": "1",
     "int:entry_id": "1",
     "int:freeze_id": "1",
+    "int:note_id": "1",
     "int:delegation_id": "1",
     "int:run_id": "1",
 }
@@ -138,7 +140,8 @@ def test_anonymous_gets_nothing(api: Callable[..., APIClient], route: str, exper
 
 @pytest.fixture
 def logged(experiment: Experiment, tmp_path: Path) -> None:
-    """A log that both the experiment and its job POST have, in a store of their own."""
+    """A log that both the experiment and its job POST have, in a store of their own, and a note."""
+    factories.create_note(experiment, job_name="a000_POST", pk=1)
     Site.objects.update(home=str(tmp_path))
     made = write_store(tmp_path, "a000")
     for folder in ("ASLOGS", "LOG_a000"):

@@ -39,6 +39,7 @@ NOT_WALKED = (
     *("logout", "autocomplete", "grid/data", "graph/data", "timeline/data", "request/<str:name>/form", "search/offers"),
     *(f"{name}/<path:object_id>/{page}" for name in ("site-accounts", "site-policies", "site-roles") for page in PAGES),
     *("failed-sign-ins/<path:object_id>/delete", "sites/<path:object_id>/delete", "sites/<path:object_id>/history"),
+    *("notes/<int:note_id>", "<experiment_key:object_id>/notes", "/remove"),
     *("r/<path:content_type_id>/<path:object_id>", "^(?P<app_label>auth|experiments|access|audit|jobs)/$"),
 )
 

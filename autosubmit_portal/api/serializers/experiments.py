@@ -65,7 +65,9 @@ class ForecastItem(serializers.Serializer[Forecast]):
         child=serializers.IntegerField(), help_text="Number of jobs by section on the longest way to the end."
     )
     rate = serializers.FloatField(allow_null=True, help_text="Jobs done in an hour, in this run and its last day.")
-    made_at = InstantField(help_text="When the forecast was made.")
+    made_at = InstantField(
+        source="told_at", allow_null=True, help_text="When the forecast was made; null without a forecast."
+    )
 
 
 class ExperimentItem(serializers.Serializer[Experiment]):
