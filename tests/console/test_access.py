@@ -130,6 +130,6 @@ def test_the_trail_is_on_the_pages_of_those_who_may_read_it(
 
 
 def test_a_row_that_is_not_there_is_not_found(as_viewer: Client, experiment: Experiment) -> None:
-    assert as_viewer.get(page_of("experiments_experiment", experiment.pk + 1)).status_code == 404
+    assert as_viewer.get(f"/experiments/~{experiment.pk + 1}/").status_code == 404
     for key in ("nonsense", 10**30, "-1"):
         assert as_viewer.get(f"/experiments/~{key}/").status_code == 404

@@ -67,7 +67,7 @@ def test_a_lost_group_is_lost_here_at_the_next_sign_in(client: Client, cas: CASS
 def test_the_sign_in_page_has_its_button(client: Client, cas: CASServer) -> None:
     page = text_of(client.get("/login/?next=/jobs/"))
     assert "Sign in with Earth Sciences" in page
-    assert "/login/cas/?next=%2Fjobs%2Fjob%2F" in page
+    assert "/login/cas/?next=%2Fjobs%2F" in page
 
 
 def test_a_ticket_is_good_once(client: Client, cas: CASServer) -> None:

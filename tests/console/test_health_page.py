@@ -25,7 +25,7 @@ def text(client: Client, path: str = "/health/") -> str:
 
 
 def test_whoever_may_look_is_led_to_it_and_told_that_everything_works(as_viewer: Client) -> None:
-    assert 'href="/health/"' in text(as_viewer, "/")
+    assert 'href="/health/"' in text(as_viewer, "/admin/")
     assert "Everything works." in text(as_viewer)
 
 

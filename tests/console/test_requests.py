@@ -70,7 +70,7 @@ def test_the_confirmation_shows_the_exact_command(as_manager: Client, job: Job, 
 
 
 def test_an_address_fills_the_form(as_operator: Client, job: Job) -> None:
-    address = page_of("experiments_experiment", job.experiment.pk).replace("change", "request/set_status")
+    address = page_of("experiments_experiment", job.experiment.pk) + "request/set_status/"
     shown = commands_in(as_operator.get(address, {"status": "READY", "filter_status": ["FAILED", "WAITING"]}))
     assert shown[0].endswith("--status_final=READY '--list=a000_SIM a000_POST'")
     assert Action.objects.count() == 0
@@ -169,7 +169,7 @@ def test_a_wrong_field_keeps_what_was_typed(as_manager: Client, job: Job) -> Non
 
 
 def test_an_error_about_a_field_that_is_not_shown_stands_above_the_form(as_operator: Client, job: Job) -> None:
-    address = page_of("experiments_experiment", job.experiment.pk).replace("change", "request/set_status")
+    address = page_of("experiments_experiment", job.experiment.pk) + "request/set_status/"
     answer = as_operator.post(address, {"status": "READY", "jobs": "a000_SIM a000_GONE"})
     assert answer.context["form"].errors["jobs"] == ["Not a job of a000: a000_GONE."]
 
@@ -306,7 +306,7 @@ def test_a_preview_of_very_many_jobs_names_some_and_counts_all(as_operator: Clie
     Job.objects.bulk_create(
         Job(experiment=job.experiment, name=f"a000_{n:04d}_X", section="X", status="FAILED") for n in range(1500)
     )
-    address = page_of("experiments_experiment", job.experiment.pk).replace("change", "request/set_status")
+    address = page_of("experiments_experiment", job.experiment.pk) + "request/set_status/"
     given = {"status": "READY", "filter_status": ["FAILED"]}
     shown = text_of(as_operator.post(f"{address}preview/", given))
     assert "1,501 jobs change" in shown
@@ -321,7 +321,7 @@ def test_a_preview_says_nothing_of_jobs_for_other_kinds(as_operator: Client, job
 @pytest.mark.parametrize("values", [["on", ""], ["", "on"], ["on", "false"]])
 def test_a_flag_that_says_two_things_is_refused(as_operator: Client, job: Job, values: list[str]) -> None:
     Experiment.objects.update(is_running=True)
-    address = page_of("experiments_experiment", job.experiment.pk).replace("change", "request/stop")
+    address = page_of("experiments_experiment", job.experiment.pk) + "request/stop/"
     answer = as_operator.post(address, {"force": values, "reason": "x"})
     assert (answer.status_code, Action.objects.count()) == (400, 0)
     assert "Given more than once" in answer.content.decode()

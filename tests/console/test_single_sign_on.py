@@ -66,7 +66,7 @@ def test_the_browser_is_sent_with_a_challenge_and_a_state(client: Client, provid
 def test_the_sign_in_page_offers_both_ways(client: Client, provider: Provider) -> None:
     page = text_of(client.get("/login/?next=/jobs/"))
     assert "Sign in with Climate DT" in page
-    assert "/login/sso/?next=%2Fjobs%2Fjob%2F" in page
+    assert "/login/sso/?next=%2Fjobs%2F" in page
     assert 'name="password"' in page
 
 

@@ -34,7 +34,7 @@ def test_a_freeze_is_told_in_utc_and_says_so(as_viewer: Client, experiment: Expe
 
 def test_a_run_is_told_with_its_zone_where_it_is_chosen(as_viewer: Client, experiment: Experiment) -> None:
     factories.create_run(experiment, run_id=1, started_at=AT)
-    address = page_of("experiments_experiment", experiment.pk).replace("change", "configuration")
+    address = page_of("experiments_experiment", experiment.pk) + "configuration/"
     assert "2031-07-01 12:00 UTC" in text_of(as_viewer.get(address))
 
 
