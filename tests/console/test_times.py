@@ -59,4 +59,4 @@ def test_the_pages_of_django_say_the_zone(as_admin: Client, viewer: User) -> Non
 
 def test_the_date_of_a_job_is_that_of_the_model(as_viewer: Client, experiment: Experiment) -> None:
     job = factories.create_job(experiment, date=AT)
-    assert "2031-07-01 12:00<" in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+    assert "2031-07-01 12:00 UTC" in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
