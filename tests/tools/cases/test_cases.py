@@ -11,7 +11,7 @@ from tests.tools.cases.hosts import Missing, require_means
 
 @pytest.mark.parametrize("name", CASES)
 def test_each_row_of_a_table_tells_what_is_seen(name: str) -> None:
-    assert {"people-web", "web-database"} < tables.read_links(name).keys()
+    assert {"web-database", "web-provider"} < tables.read_links(name).keys()
     assert "gateway opens the database" in tables.read_trials(name)
 
 
