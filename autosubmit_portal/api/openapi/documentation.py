@@ -33,6 +33,7 @@ ERRORS = {
     403: "A role or a permission is missing: `detail` says where, `permission` what would do everywhere; or a second "
     "person is needed.",
     404: "There is no such thing, or it may not be seen.",
+    405: "The address is that of a job whose name has slashes, which takes no such method.",
     406: "The formats in `Accept` are not on offer.",
     409: "The state forbids it now. `action_id` is the action in the way; `sites` are those that have the expid.",
     413: "The body is too long.",

@@ -217,6 +217,7 @@ PROBLEMS: dict[int, dict[str, Any]] = {
         make_problem(401, "unauthorized", SIGN_IN),
         make_problem(403, "forbidden", NOT_ALLOWED, permission="experiments.request_generate"),
         make_problem(404, "not-found", "There is no experiment a0zz."),
+        make_problem(405, "method-not-allowed", 'Method "DELETE" not allowed.'),
         make_problem(406, "not-acceptable", "Could not satisfy the request Accept header."),
         make_problem(409, "conflict", "Action 17 is active on a000. Wait for it, or cancel it.", **_ACTION),
         make_problem(413, "body-too-long", "The body is longer than 2,621,440 bytes. Use a filter instead."),

@@ -174,7 +174,7 @@ class JobNoteViewSet(NotePages):
         "Remove a note on a job",
         {200: answer(NoteItem, "The note, which is over.")},
         parameters=[SiteQuery],
-        errors=[409],
+        errors=[405, 409],  # what is no number is taken for a part of the name of a job
     )
     def destroy(self, request: Request, expid: str, job: str, note_id: int) -> Response:
         """Remove a note: its author may, and whoever holds the permission `experiments.remove_note`."""
