@@ -204,7 +204,7 @@ def test_all_that_is_chosen_comes_as_csv_and_that_is_recorded(
     for _ in range(5):
         stop(experiment, reason="=1+1")
     answer = as_manager.get(reverse("admin:activity"), {"format": "csv", "person": "ana"})
-    rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))  # type: ignore[attr-defined]
+    rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
     assert [(row["act"], row["reason"], row["seconds"]) for row in rows] == 5 * [("stopped", "'=1+1", "192")]
     (entry,) = AuditEntry.objects.filter(event="audit.exported")
     assert (entry.subject, entry.details["query"]) == ("activity", {"person": "ana"})
