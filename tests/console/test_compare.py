@@ -73,8 +73,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 @pytest.fixture
 def runs(experiment: Experiment) -> list[Run]:
     """Two runs, a day apart; the second failed."""
-    first = {"completed": 2, "total": 2, "finished_at": BEGAN + timedelta(hours=3)}
-    second = {"completed": 1, "failed": 1, "total": 2}
+    first: dict[str, Any] = {"completed": 2, "total": 2, "finished_at": BEGAN + timedelta(hours=3)}
+    second: dict[str, Any] = {"completed": 1, "failed": 1, "total": 2}
     return [
         factories.create_run(experiment, run_id=number, started_at=BEGAN + number * DAY, **values)
         for number, values in enumerate((first, second), 1)
