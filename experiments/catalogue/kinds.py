@@ -75,8 +75,8 @@ class ActionKind:
     - `impact` says what is destroyed: that needs a reason;
     - `preview` works out beforehand what would change, from the jobs in place of the experiment.
 
-    `check` looks at the parameters together and answers errors by field. `next_step` is the name of the kind that usually
-    follows when it has succeeded. `warning` says what is lost in general.
+    `check` looks at the parameters together and answers errors by field. `next_step` is the name of the kind that
+    usually follows when it has succeeded. `warning` says what is lost in general.
     `is_edit` puts it on PATCH instead of POST. `on_run` is for what acts on a run. `is_dry_run` marks the twin of a
     kind that Autosubmit carries out without saving.
     """

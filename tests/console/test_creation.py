@@ -25,7 +25,7 @@ def create(client: Client, job: Job, **given: str) -> Any:
 
 def get_argv() -> list[str]:
     (argv,) = Action.objects.get().command
-    return argv[1:]
+    return [*argv[1:]]
 
 
 # --- Ways
