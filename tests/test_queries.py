@@ -23,7 +23,7 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.addresses import FOLDERS, make_experiment_key, make_job_key
 from experiments.catalogue.kinds import CREATE, GENERATE, SET_STATUS
-from experiments.models import Action, Experiment, Freeze, Note, Run, State
+from experiments.models import Action, Experiment, Freeze, Note, Run, Site, State
 from jobs.models import Job
 from tests.support import factories
 from tests.support.caches import forget_answers, forget_stamps
@@ -46,6 +46,7 @@ NUMBERED: dict[str, Any] = {
     "entry_id": AuditEntry,
     "freeze_id": Freeze,
     "note_id": Note,
+    "site_id": Site,
 }
 # What is asked for in the console, by how the address of its page begins.
 NAMES = {

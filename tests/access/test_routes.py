@@ -106,6 +106,7 @@ GET   shift                                       302 302 200 200
 GET   activity                                    302 302 200 200
 GET   search                                      302 302 200 200
 GET   search/offers                               302 302 200 200
+GET   search/experiments/<int:site_id>            302 302 404 200
 GET   admin                                       302 302 200 200
 GET   .                                           302 302 200 200
 GET   login                                       200 200 302 302
