@@ -21,25 +21,25 @@ from autosubmit_portal.db.lookups import AnyOf, Glob
 # As SQL for the same reason as in `backends.py`. A team without coverage has a row without conditions. A row with the
 # role 0, which is none, says that something was lent to the account: hardly ever is that to be looked up.
 _HELD = """
-SELECT member.role, member.team_id, team.slug, coverage.id, coverage.site_id, coverage.owner, coverage.hpc,
-    coverage.expid_pattern
+SELECT member.user_id, member.role, member.team_id, team.slug, coverage.id, coverage.site_id, coverage.owner,
+    coverage.hpc, coverage.expid_pattern
 FROM access_membership member
 JOIN access_team team ON team.id = member.team_id
 LEFT JOIN access_coverage coverage ON coverage.team_id = team.id
-WHERE member.user_id = %s
+WHERE member.user_id {whose}
 UNION ALL
-SELECT held.role, NULL, site.slug, NULL, site.id, '', '', ''
+SELECT held.user_id, held.role, NULL, site.slug, NULL, site.id, '', '', ''
 FROM access_siterole held JOIN experiments_site site ON site.id = held.site_id
-WHERE held.user_id = %s
+WHERE held.user_id {whose}
 UNION ALL
-SELECT policy.owner_role, NULL, site.slug, NULL, site.id, account.unix_name, '', ''
+SELECT account.user_id, policy.owner_role, NULL, site.slug, NULL, site.id, account.unix_name, '', ''
 FROM access_siteaccount account
 JOIN access_sitepolicy policy ON policy.site_id = account.site_id
 JOIN experiments_site site ON site.id = account.site_id
-WHERE account.user_id = %s AND policy.owner_role IS NOT NULL
+WHERE account.user_id {whose} AND policy.owner_role IS NOT NULL
 UNION ALL
-SELECT 0, NULL, '', NULL, NULL, '', '', ''
-WHERE EXISTS (SELECT 1 FROM access_delegation WHERE grantee_id = %s AND revoked_at IS NULL AND ends_at > %s)
+SELECT DISTINCT grantee_id, 0, NULL, '', NULL, NULL, '', '', ''
+FROM access_delegation WHERE grantee_id {whose} AND revoked_at IS NULL AND ends_at > %s
 """
 
 
@@ -154,6 +154,10 @@ class Grants:
                 found[experiment].add(team)
         self._picked |= {experiment: frozenset(picked) for experiment, picked in found.items()}
 
+    def note_picking(self, experiment: int, teams: frozenset[int]) -> None:
+        """Take over to which teams an experiment was added by hand, where somebody has read that already."""
+        self._picked[experiment] = teams
+
     def _is_on(self, grant: Grant, experiment: Placed) -> bool:
         if grant.part and grant.part.is_of(experiment):
             return True
@@ -181,14 +185,23 @@ def read_grants(actor: Any) -> Grants:
     if not actor.is_active or actor.is_anonymous:
         return Grants(())
     if not hasattr(actor, "_grants"):
-        with connection.cursor() as cursor:
-            now = connection.ops.adapt_datetimefield_value(timezone.now())
-            cursor.execute(_HELD, [*[actor.pk] * 4, now])
-            rows = cursor.fetchall()
-        found = [_make_grant(*row) for row in rows if row[0]]
-        actor._grants = Grants(sorted(found, key=lambda grant: -grant.role), has_loans=len(found) < len(rows))
+        read_grants_of([actor])
     held: Grants = actor._grants
     return held
+
+
+def read_grants_of(actors: Sequence[Any]) -> None:
+    """Read the grants of several open accounts with one query; `read_grants` then knows them."""
+    whose = "= %s" if len(actors) == 1 else f"IN ({', '.join(['%s'] * len(actors))})"
+    keys = [actor.pk for actor in actors]
+    with connection.cursor() as cursor:
+        now = connection.ops.adapt_datetimefield_value(timezone.now())
+        cursor.execute(_HELD.format(whose=whose), [*keys * 4, now])
+        rows = cursor.fetchall()
+    for actor in actors:
+        own = [row for key, *row in rows if key == actor.pk]
+        found = [_make_grant(*row) for row in own if row[0]]
+        actor._grants = Grants(sorted(found, key=lambda grant: -grant.role), has_loans=len(found) < len(own))
 
 
 def read_limits(actor: Any) -> Grants:

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 
 from autosubmit_portal.access.models import Delegation
-from autosubmit_portal.access.rights.grants import Grants, make_condition, make_covering_grants, read_grants
+from autosubmit_portal.access.rights.grants import Grant, Grants, make_condition, make_covering_grants, read_grants
 from autosubmit_portal.access.roles import Role
 
 
@@ -42,17 +42,25 @@ def read_loans(actor: Any) -> Sequence[Loan]:
     if not read_grants(actor).has_loans:
         return ()
     if not hasattr(actor, "_lent"):
-        rows = Delegation.objects.active().filter(grantee=actor.pk, grantor__is_active=True)
-        actor._lent = [_make_loan(row) for row in rows.select_related("grantor").order_by("pk")]
+        read_loans_of([actor])
     lent: Sequence[Loan] = actor._lent
     return lent
 
 
-def _make_loan(row: Delegation) -> Loan:
+def read_loans_of(actors: Sequence[Any]) -> None:
+    """Read the active loans to several accounts together; `read_loans` then knows them."""
+    rows = Delegation.objects.active().filter(grantee__in=[actor.pk for actor in actors], grantor__is_active=True)
+    found = list(rows.select_related("grantor").order_by("pk"))
+    covering = make_covering_grants(sorted({row.team_id for row in found if row.team_id is not None}))
+    for actor in actors:
+        actor._lent = [_make_loan(row, covering) for row in found if row.grantee_id == actor.pk]
+
+
+def _make_loan(row: Delegation, covering: Sequence[Grant]) -> Loan:
     return Loan(
         number=row.pk,
         grantor=row.grantor,
         role=Role(row.role),
         experiment=row.experiment_id,
-        team=None if row.team_id is None else Grants(make_covering_grants([row.team_id])),
+        team=None if row.team_id is None else Grants([grant for grant in covering if grant.team == row.team_id]),
     )

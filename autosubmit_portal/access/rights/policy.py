@@ -284,6 +284,25 @@ def require_view_of_all(actor: Actor, model: type[Model]) -> None:
         raise _refuse_unseen(actor, model)
 
 
+def explain_view(actor: Actor, experiment: Any) -> str:
+    """Say where the right to see an experiment comes from; blank if there is none. A credential is not looked at."""
+    via = _explain_own_view(actor, experiment)
+    if via:
+        return via
+    for loan in read_loans(actor):
+        via = _explain_own_view(loan.grantor, experiment) if loan.is_reaching(experiment.site, experiment) else ""
+        if via:
+            return f"delegation {loan.number}, {via}"
+    return ""
+
+
+def _explain_own_view(actor: Any, experiment: Any) -> str:
+    permission = _name_view(type(experiment))
+    if _has_permission(actor, permission):
+        return "superuser" if actor.is_superuser else f"permission {permission}"
+    return next((grant.via for grant in read_grants(actor).find_reaching(experiment=experiment)), "")
+
+
 def filter_visible(rows: Rows, actor: Actor, *, path: str = "", model: type[Model] | None = None) -> Rows:
     """Return the rows that the actor may see, decided by their experiments.
 
