@@ -153,3 +153,23 @@ def test_a_run_is_stopped_on_a_phone_in_four_taps_and_everybody_sees_who_did_it(
     who = f"{portal.credentials.username} stopped {expid}"
     expect(phone.get_by_role("main")).to_contain_text(who)
     assert hand.clicks == 1
+
+
+def test_failed_and_suspended_jobs_of_two_members_are_reset_in_six_clicks(page: Page, portal: Portal) -> None:
+    expid = mirrored(portal, "medium")
+    chosen = {"filter_member": ["fc1", "fc2", "fc3"], "filter_section": ["SIM"]}
+    asked = portal.http.patch(f"/v4/experiments/{expid}/jobs?status=SUSPENDED", chosen)
+    wait_for(lambda: portal.http.get(asked.body["url"]).body["ended_at"])
+    page.goto(f"/experiments/{expid}/")
+    hand = Hand(page)
+    hand.follow("Set status")
+    page.get_by_label("Status", exact=False).first.select_option("READY")
+    hand.click(page.get_by_label("FAILED"))
+    hand.click(page.get_by_label("SUSPENDED"))
+    page.get_by_label("Filter member").fill("fc1 fc2")
+    expect(page.locator("#preview")).to_contain_text("64 jobs")
+    hand.confirm("Set status")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Succeeded")
+    suspended = portal.http.get(f"/v4/experiments/{expid}/jobs?status=SUSPENDED&view=quick").body["jobs"]
+    assert {job["name"].split("_")[2] for job in suspended} == {"fc3"}
+    assert hand.clicks <= 6
