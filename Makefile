@@ -56,8 +56,8 @@ PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.e
 	PORTAL_GATEWAY=/run/autosubmit-portal-gateway
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos case-es case-climate-dt case-edito procedures fuzz trace bench peer back-test screenshots dist image-check sbom clean
-.PHONY: packages-for-up packages-for-test
+.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos cases case-es case-climate-dt case-edito procedures fuzz trace bench peer back-test screenshots dist image-check sbom clean
+.PHONY: packages-for-up packages-for-test packages-for-cases
 
 help: ## list what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -101,7 +101,7 @@ $(PEER)/bin/autosubmit_api: | $(PY)
 	@"$(PEER)/bin/python" $(PIP_INSTALL) "autosubmit_api==$(PEER_VERSION)" || { \
 		rm -rf "$(PEER)"; exit 1; }
 
-packages-for-up packages-for-test:
+packages-for-up packages-for-test packages-for-cases:
 	@PYTHON="$(PYTHON)" .ci/packages $(@:packages-for-%=%)
 
 up: packages-for-up install ## start the portal (Ctrl-C stops it)
@@ -181,8 +181,11 @@ fix: install-tests ## repair what the style checks can repair
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-case-es case-climate-dt case-edito: install install-tests autosubmit ## bring an infrastructure of docs/infrastructure.md up, use it, cut it (root)
-	AUTOSUBMIT=$(abspath $(AUTOSUBMIT)) $(PY) -m tests.tools.cases $(@:case-%=%)
+case-es case-climate-dt case-edito: packages-for-cases install-tests autosubmit ## bring an infrastructure of docs/infrastructure.md up, use it, cut it (root)
+	@AUTOSUBMIT="$(abspath $(AUTOSUBMIT))" $(PY) -m tests.tools.cases $(@:case-%=%)
+
+cases: packages-for-cases install-tests autosubmit ## all three, one after another (root)
+	@AUTOSUBMIT="$(abspath $(AUTOSUBMIT))" $(PY) -m tests.tools.cases es climate-dt edito
 
 chaos: packages-for-test install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; an hour or more)
 	@$(PY) -m tests.tools.chaos $(if $(SEED),--seed $(SEED))

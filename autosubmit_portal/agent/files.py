@@ -32,6 +32,13 @@ def replace(file: Path, data: bytes) -> None:
         os.replace(new, file)
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for nobody else: mkdir leaves the ones above to the umask."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(mode=0o700, exist_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

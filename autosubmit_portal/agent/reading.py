@@ -5,6 +5,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from autosubmit_portal.agent import files
 from autosubmit_portal.agent.answers import Answers
 from autosubmit_portal.agent.protocol import ProtocolError, Server, strict_json
 from autosubmit_portal.agent.protocol.fields import refuse_others, take_expid, take_text
@@ -85,7 +86,7 @@ def make_request(site: SiteFile, arguments: Message) -> Message:
 def make_folder(site: SiteFile) -> Path:
     """Make the folder of the copies, for nobody else, without what killed agents have left there."""
     folder = site.spool / "readers"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files.make_private(folder)
     for left in folder.iterdir():
         with suppress(FileNotFoundError):  # another agent has just removed its own
             if time.time() - left.stat().st_mtime > _LEFT_SECONDS:

@@ -129,8 +129,7 @@ class Spool:
 
     def _make(self, run: RunDirectory) -> None:
         """Make the run directory, and bring its name to the disk: what a crash forgets could start again."""
-        run.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        run.path.mkdir(mode=0o700, exist_ok=True)
+        files.make_private(run.path)
         files.sync_folder(run.path.parent)
 
 

@@ -186,6 +186,12 @@ class SiteMirror:
         self.vigil = Vigil(self.site_id, is_patient=self.is_patient)
         self.reader = make_reader()
 
+    @property
+    def silence(self) -> tuple[bool, frozenset[int]]:
+        """Whether the host that reads did not answer when it was asked last, and the keys of others that did not."""
+        silent = (key for key, lookout in self.lookouts.items() if lookout.silent_since)
+        return self.away_since is not None, frozenset(silent) & {host.pk for host in self.others}
+
     def look(self, standing: Standing | None = None) -> list[Experiment]:
         """Make one pass if no other process mirrors the site; return the experiments whose run was seen to end.
 

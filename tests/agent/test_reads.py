@@ -242,6 +242,13 @@ def test_the_agent_itself_opens_nothing_of_the_store(channel: Channel, store: St
     assert "_sqlite3" in Path(f"/proc/{children[0]}/maps").read_text()
 
 
+def test_what_readers_keep_is_for_nobody_else(channel: Channel, tmp_path: Path) -> None:
+    read(channel, "experiment", revision="", plans_source="", edges="")
+    spool = tmp_path / "spool"
+    kept = wait_for(lambda: [*spool.glob("told/*/*")])
+    assert {path.stat().st_mode & 0o077 for path in (spool, spool / "readers", spool / "told", *kept)} == {0}
+
+
 def test_nothing_is_left_of_readers_when_their_agent_ends(channel: Channel, tmp_path: Path) -> None:
     read(channel, "metric runs")
     children = Path(f"/proc/{channel.process.pid}/task/{channel.process.pid}/children").read_text().split()

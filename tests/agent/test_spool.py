@@ -118,7 +118,7 @@ def test_what_is_no_key_reaches_no_file(runs: Spool, key: str) -> None:
 def test_the_spool_is_for_nobody_else(runs: Spool, directory: Path) -> None:
     start(runs, "true")
     ended(runs)
-    paths = (directory.parent, directory, *directory.iterdir())
+    paths = (directory.parent.parent, directory.parent, directory, *directory.iterdir())
     assert {path.stat().st_mode & 0o077 for path in paths} == {0}
 
 

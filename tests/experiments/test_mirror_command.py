@@ -10,8 +10,9 @@ from pytest_django import DjangoAssertNumQueries
 from experiments.management.commands import mirror
 from experiments.management.commands.mirror import AFTER_TROUBLE_SECONDS, Command
 from experiments.mirror import lease, site_mirror
-from experiments.models import Site
+from experiments.models import Host, Site
 from tests.support import factories
+from tests.support.in_process_host import InProcessHosts
 from tests.support.small_stores import make_store
 
 
@@ -50,3 +51,21 @@ def test_a_mirror_sees_what_is_changed_in_the_console(tmp_path: Path, monkeypatc
     command._make_pass(None)
     Site.objects.filter(pk=site.pk).update(refresh_seconds=3_000)
     assert command._make_pass(None) > 1_000
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("silent", [["reads"], ["runs"], ["reads", "runs"]])
+def test_workers_are_told_once_when_a_host_is_gone_and_once_when_it_is_back(
+    silent: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hosts_here: InProcessHosts
+) -> None:
+    site = factories.create_store_site(make_store(tmp_path, ["a000"]))
+    site.hosts.update(name="reads")
+    Host.objects.create(site=site, name="runs", position=1)
+    told: list[Site] = []
+    monkeypatch.setattr(mirror, "ring", told.append)
+    command = Command()
+    for away, expected in (([], []), (silent, [site]), ([], [site, site])):
+        hosts_here.away = dict.fromkeys(away, "The link is down.")
+        command._make_pass(None)
+        command._make_pass(None)
+        assert told == expected

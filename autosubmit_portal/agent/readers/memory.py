@@ -53,7 +53,7 @@ class Memory:
     def keep(self, expid: str, told: Told) -> None:
         """Remember this instead of what was told before, unless the disk is full."""
         with suppress(OSError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.make_private(self._folder)
             files.replace(self._find(expid), json.dumps(asdict(told), separators=(",", ":")).encode())
             if self._writes % _WRITES_BETWEEN_LOOKS == 0:
                 self._forget_oldest()

@@ -130,8 +130,10 @@ class Command(BaseCommand):
         mirror = self._get_mirror(site)
         if mirror.away_since:
             hosts.keep_gateway()
-        if mirror.look(standing):
-            ring(site)  # a run that ended: its action ends now and not within the minute
+        silence = mirror.silence
+        if mirror.look(standing) or mirror.silence != silence:
+            # A run has ended, or its host is gone or back: its action tells so now and not within the minute.
+            ring(site)
         if mirror.is_behind:
             return 0.0
         took = time.monotonic() - began

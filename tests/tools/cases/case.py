@@ -8,6 +8,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.support.site_host import PYTHON, REPOSITORY
 from tests.support.unix_accounts import new_accounts
 from tests.support.waiting import wait_for
 from tests.tools.cases import servers, tables
-from tests.tools.cases.hosts import Host, Link, Missing, make_host, make_link, require, require_means
+from tests.tools.cases.hosts import Host, Link, Missing, make_host, make_link, require
 from tests.tools.cases.portal import CasePortal, Names, act, make_portal, read_action, wait_for_end
 
 PROGRAMS = {
@@ -58,22 +59,31 @@ class Case(ABC):
         self.names = Names(*(f"c{number}{what}" for what in ("portal", "gate", "site", "ana", "act")))
         self.hosts: dict[str, Host] = {"here": Host("here")}
         self.links: dict[str, Link] = {}
-        self.begun_at = time.monotonic()
+        self.begun_at = self.told_at = time.monotonic()
+        self.parts: list[tuple[float, str]] = []
         self.expid = ""
         self.run_action: Any = {}
 
     def play(self) -> None:
-        """Do it all; raise AssertionError where something is not as the tables say, Missing where it cannot be done."""
-        require_means(self.programs)
-        with self.stack:
-            self.stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-            self.folder.chmod(0o755)
-            try:
-                self._bring_up()
-                self.use()
-            except BaseException:
-                self._show_logs()
-                raise
+        """Do it all; raise AssertionError where something is not as the tables say."""
+        try:
+            with self.stack:
+                self.stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+                self.folder.chmod(0o755)
+                try:
+                    self._bring_up()
+                    self.use()
+                except BaseException:
+                    self._show_logs()
+                    raise
+            self.tell("is taken down")
+        finally:
+            self._show_times()
+
+    def _show_times(self) -> None:
+        """Show how long each part took, in their order."""
+        for seconds, text in (*self.parts, (time.monotonic() - self.begun_at, "in all")):
+            print(f"{self.name}: {seconds:5.0f} s  {text}", flush=True)
 
     def _show_logs(self) -> None:
         """Show what the processes have printed last, before it is gone."""
@@ -101,9 +111,14 @@ class Case(ABC):
             variables["PORTAL_BROKER_URL"] = self.stack.enter_context(servers.redis(self.links["web-redis"]))
         made = make_portal(self.hosts["web"], entrance, names, self.folder, variables)
         self.portal: CasePortal = self.stack.enter_context(made)
-        self.tell("has a database with tables")
-        self.set_up()
-        self.tell("has a site")
+        self.tell("has servers")
+        with ThreadPoolExecutor() as beside:
+            migration = beside.submit(self.portal.manage, "migrate", "--verbosity=0")
+            self.set_up()
+            self.tell("has hosts with agents and a store")
+            migration.result()
+        self.register()
+        self.tell("has a database with a site")
         self.portal.start()
         self.portal.http = self.portal.sign_in(self.way, self.agree)
         self.tell("is up, and its operator has signed in")
@@ -128,29 +143,32 @@ class Case(ABC):
         for name, near, far in links:
             self.links[name] = self.stack.enter_context(make_link(self.hosts[near], self.hosts[far]))
 
-    def prepare_store(self, host: str, rules: str = "") -> Path:
-        """Configure Autosubmit at a site; return the folder of its `.autosubmitrc`."""
-        home = Path("/tmp") / self.names.site
-        home.chmod(0o755)
+    @property
+    def home(self) -> Path:
+        """The folder of the `.autosubmitrc` of the site."""
+        return Path("/tmp") / self.names.site
+
+    def prepare_store(self, host: str, rules: str = "") -> None:
+        """Configure Autosubmit at a site."""
+        self.home.chmod(0o755)
         for word in ("configure", "install"):
             self.call_autosubmit(host, word)
-        with (home / ".autosubmitrc").open("a") as rc:
+        with (self.home / ".autosubmitrc").open("a") as rc:
             rc.write(rules)
-        return home
 
     def call_autosubmit(self, host: str, *words: str) -> str:
         """Run a command of Autosubmit as the account of the site, with the umask of a group."""
         argv = ("sh", "-c", 'umask 002; exec "$0" "$@"', str(self.program), *words)
         return require(self.hosts[host].run(*argv, account=self.names.site))
 
-    def write_rows(self, home: Path, hosts: Sequence[str], **values: str) -> None:
+    def write_rows(self, hosts: Sequence[str], **values: str) -> None:
         """Make the site of the portal, with its hosts in this order."""
-        site = {"slug": self.name, "name": self.name, "autosubmit": str(self.program), "home": str(home), **values}
+        site = {"slug": self.name, "name": self.name, "autosubmit": str(self.program), "home": str(self.home), **values}
         self.portal.manage("shell", "--no-imports", "-c", _ROWS.format(site=site, hosts=list(hosts)))
 
     def write_workflow(self, expid: str, platform: str, owner: str) -> None:
         """Write LONG, which goes on, and AFTER, as files of the owner of the experiment."""
-        folder = Path("/tmp") / self.names.site / "autosubmit" / expid / "conf"
+        folder = self.home / "autosubmit" / expid / "conf"
         sections = (Section(name="LONG", script="sleep 1200", wallclock="01:00"), Section(name="AFTER", after="LONG"))
         jobs = "".join(section.write_yaml() for section in sections).replace("PLATFORM: LOCAL", f"PLATFORM: {platform}")
         (folder / f"jobs_{expid}.yml").write_text(f"JOBS:\n{jobs}")
@@ -172,7 +190,11 @@ class Case(ABC):
 
     @abstractmethod
     def set_up(self) -> None:
-        """Add the hosts of the site, the store, the agents and the rows of the portal."""
+        """Add the hosts of the site, the store and the agents, while the portal has no tables yet."""
+
+    @abstractmethod
+    def register(self) -> None:
+        """Tell the portal of the site and its hosts."""
 
     @abstractmethod
     def configure(self, expid: str) -> None:
@@ -192,20 +214,25 @@ class Case(ABC):
         """Create, generate, run, cut, stop, set status, restart, try and stop again."""
         made = act(self.portal, "POST", "/v4/experiments", self.new_experiment())
         self.expid = wait_for_end(self.portal, made)["expid"]
+        self.tell("an experiment was created")
         self.configure(self.expid)
         wait_for_end(self.portal, self.do("generate"))
+        self.tell("its job list was generated")
         self.before_run()
         self.run_action = self.do("run")
         self.wait_for_run()
-        self.tell("runs")
+        self.tell("it runs")
         self.compare_cuts()
         wait_for_end(self.portal, self.do("stop"))
+        self.tell("it was stopped")
         self.set_status()
+        self.tell("the status of a job was set")
         self.run_action = self.do("restart")
         self.wait_for_run()
+        self.tell("it was restarted")
         self.compare_trials()
         wait_for_end(self.portal, self.do("stop"))
-        self.tell("was created, generated, run, cut, stopped, set, restarted, tried and stopped")
+        self.tell("it was stopped again")
 
     def new_experiment(self) -> dict[str, Any]:
         """Return what is asked for."""
@@ -247,8 +274,9 @@ class Case(ABC):
                 wait_for(self.cuts[link], is_enough=partial(_has, seen))
             finally:
                 self.links[link].mend()
+            self.tell(f"{link} was cut: “{seen}”")
             wait_for(self.is_well, seconds=tables.MENDED_SECONDS)
-            self.tell(f"{link} was cut: “{seen}”; it is well again")
+            self.tell(f"{link} was mended: all is well again")
 
     def is_well(self) -> bool:
         """Answer whether everything answers, and the run is seen to go on."""
@@ -326,8 +354,11 @@ class Case(ABC):
         return ""
 
     def tell(self, text: str) -> None:
-        """Say how far it is."""
-        print(f"{self.name}, {time.monotonic() - self.begun_at:.0f} s: {text}", flush=True)
+        """Say how far it is, and keep how long that took."""
+        now = time.monotonic()
+        self.parts.append((now - self.told_at, text))
+        self.told_at = now
+        print(f"{self.name}, {now - self.begun_at:.0f} s: {text}", flush=True)
 
 
 def _has(seen: str, text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.tools.cases.openid_connect import STRANGER, OpenIDConnectCase
 from tests.tools.cases.portal import OPERATOR, act, install_agent, wait_for_end
 from tests.tools.cases.servers import SSH_PORT, give, slurm, sshd
 
+# Autosubmit, which has SAFETYSLEEPTIME 1, says something all the time unless it waits for an answer.
+_SILENCE_SECONDS = 8.0
 _PLATFORMS = """PLATFORMS:
   HPC:
     TYPE: slurm
@@ -55,14 +58,16 @@ class ClimateDT(OpenIDConnectCase):
         self.add_links(("web-vm", "web", "vm"), ("vm-hpc", "vm", "hpc"))
         self.finished = self.stack.enter_context(slurm(self.hosts["hpc"], self.folder / "slurm"))
         profile = self._open_hpc()
-        home = self.prepare_store("vm")
+        self.prepare_store("vm")
         server = self.stack.enter_context(sshd(self.hosts["vm"], self.folder / "sshd-vm"))
         profiles = {"usual": {}, OPERATOR: profile}
-        allowed = {"program": str(self.program), "home": str(home), "kinds": KINDS, "profiles": profiles}
+        allowed = {"program": str(self.program), "home": str(self.home), "kinds": KINDS, "profiles": profiles}
         key = self.portal.secrets / "key"
         install_agent(self.folder, "vm", server, self.names, key, people={OPERATOR: OPERATOR}, **allowed)
         self.portal.write_ssh_hosts({"vm": (self.links["web-vm"].far_address, server)})
-        self.write_rows(home, ["vm"], unpushed="refuse")
+
+    def register(self) -> None:
+        self.write_rows(["vm"], unpushed="refuse")
 
     def _open_hpc(self) -> dict[str, str]:
         """Let the operator's key, which an SSH agent of the robot holds, open their own account at the HPC."""
@@ -107,10 +112,10 @@ class ClimateDT(OpenIDConnectCase):
         return {**super().new_experiment(), "operational": True}
 
     def configure(self, expid: str) -> None:
-        experiment = Path("/tmp") / self.names.site / "autosubmit" / expid
+        experiment = self.home / "autosubmit" / expid
         (experiment / "conf" / "zz_people.yml").write_text(_POST)
         self.write_workflow(expid, "HPC", self.names.site)
-        clone = ("sh", "-ec", _CLONE, f"/tmp/{self.names.site}", str(experiment))
+        clone = ("sh", "-ec", _CLONE, str(self.home), str(experiment))
         done = self.hosts["vm"].run(*clone, account=self.names.site)
         assert done.returncode == 0, done.stderr
 
@@ -119,7 +124,7 @@ class ClimateDT(OpenIDConnectCase):
         refused = self.portal.http.post(f"/v4/experiments/{self.expid}?action=run", {})
         assert refused.status == 409, refused
         assert "not committed (changed)" in refused.body["detail"], refused.body
-        (Path("/tmp") / self.names.site / "autosubmit" / self.expid / "proj/project/changed").unlink()
+        (self.home / "autosubmit" / self.expid / "proj/project/changed").unlink()
         self.tell("a run of an operational experiment with changes was refused")
 
     @property
@@ -134,8 +139,11 @@ class ClimateDT(OpenIDConnectCase):
         }
 
     def _see_job(self) -> str:
-        """Return what is shown of the job, while the run is seen to go on."""
+        """Return what is shown of the job while Autosubmit waits for the HPC, and the run is seen to go on."""
         assert self.is_running()
+        logs = (self.home / "autosubmit" / self.expid / "tmp" / "ASLOGS").glob("*_run.log")
+        if time.time() - max(log.stat().st_mtime for log in logs) < _SILENCE_SECONDS:
+            return ""
         return str(self.portal.http.get(f"/v4/experiments/{self.expid}/jobs/{self.expid}_LONG").body["status"])
 
     @property

@@ -72,19 +72,17 @@ class EDITO(OpenIDConnectCase):
         return self.links["people-ingress"]
 
     def set_up(self) -> None:
-        home = self.prepare_store("pod")
-        home.chmod(0o700)
+        self.prepare_store("pod")
+        self.home.chmod(0o700)
         token = secrets.token_urlsafe(33)
         calls = {"channel": "websocket", "tokens": [sha256(token.encode()).hexdigest()]}
         self.portal.write_gateway_file({_HOST: calls}, listen=f"0.0.0.0:{_AGENTS_PORT}")
-        allowed = {"program": str(self.program), "home": str(home), "kinds": KINDS, "profiles": {"usual": {}}}
+        allowed = {"program": str(self.program), "home": str(self.home), "kinds": KINDS, "profiles": {"usual": {}}}
         write_site_file(self.folder, "pod", self.names, **allowed)
         self.stack.enter_context(self._call(token))
-        self._apply_config(home)
 
-    def _apply_config(self, home: Path) -> None:
-        """Make the site as the chart does, of a file."""
-        site = {"name": "EDITO", "autosubmit": str(self.program), "home": str(home), "hosts": [_HOST]}
+    def register(self) -> None:
+        site = {"name": "EDITO", "autosubmit": str(self.program), "home": str(self.home), "hosts": [_HOST]}
         config = {"version": 1, "default_site": self.name, "sites": {self.name: {**site, "refresh_seconds": 1}}}
         self.config = self.folder / "portal.yml"
         self.config.write_text(yaml.safe_dump(config))

@@ -50,9 +50,9 @@ class ES(Case):
         self.add_hosts(*names)
         self.add_links(*((f"web-{name}", "web", name) for name in names))
         self._share_store()
-        home = self.prepare_store(_OTHER, _RULES)
-        self._open_store(home / "autosubmit")
-        allowed = {"program": str(self.program), "home": str(home), "kinds": KINDS, "profiles": {"usual": {}}}
+        self.prepare_store(_OTHER, _RULES)
+        self._open_store(self.home / "autosubmit")
+        allowed = {"program": str(self.program), "home": str(self.home), "kinds": KINDS, "profiles": {"usual": {}}}
         reached = {}
         for name in names:
             server = self.stack.enter_context(sshd(self.hosts[name], self.folder / f"sshd-{name}"))
@@ -60,7 +60,9 @@ class ES(Case):
             install_agent(self.folder, name, server, self.names, key, accounts=[self.names.person], **allowed)
             reached[name] = (self.links[f"web-{name}"].far_address, server)
         self.portal.write_ssh_hosts(reached)
-        self.write_rows(home, names, run_as="actor")
+
+    def register(self) -> None:
+        self.write_rows((*_RUNS, _OTHER), run_as="actor")
 
     def _share_store(self) -> None:
         """Make the group of the store, and let the agent become its members, as docs/duty.md says."""

@@ -163,7 +163,7 @@ def _read_text(page: requests.Response) -> str:
 def make_portal(
     web: Host, people: Link, names: Names, folder: Path, variables: Mapping[str, str]
 ) -> Iterator[CasePortal]:
-    """Lend a portal with tables, keys and sockets; `start` starts it."""
+    """Lend a portal with keys and sockets, and no tables yet; `start` starts it."""
     usual = {
         "PORTAL_HOME": f"/tmp/{names.portal}/home",
         "PORTAL_GATEWAY": str(folder / "sockets"),
@@ -183,7 +183,6 @@ def make_portal(
     for name in (names.portal, names.gateway):
         (Path("/tmp") / name).chmod(0o700)
     try:
-        made.manage("migrate", "--verbosity=0")
         yield made
     finally:
         made.end()
