@@ -129,7 +129,8 @@ def create_rows(user: User) -> Experiment:
     site = factories.create_site(slug="local", is_default=True)
     experiment = factories.create_experiment(site, expid="a000", status_counts={"WAITING": 1})
     factories.create_job(experiment, "a000_POST")
-    factories.create_run(experiment, run_id=1)
+    for number in (1, 2):  # two can be compared
+        factories.create_run(experiment, run_id=number)
     factories.create_action(experiment, state=State.SUCCEEDED)
     factories.create_freeze(site, platform="MN5")
     factories.create_note(experiment, job_name="a000_POST")

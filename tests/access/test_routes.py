@@ -133,6 +133,7 @@ GET   experiments/<experiment_key:object_id>/grid/data             302 302 404 2
 GET   experiments/<experiment_key:object_id>/graph                 302 302 404 200
 GET   experiments/<experiment_key:object_id>/graph/data            302 302 404 200
 GET   experiments/<experiment_key:object_id>/performance           302 302 404 200
+GET   experiments/<experiment_key:object_id>/compare               302 302 404 200
 GET   experiments/<experiment_key:object_id>/timeline              302 302 404 200
 GET   experiments/<experiment_key:object_id>/timeline/data         302 302 404 200
 POST  experiments/<experiment_key:object_id>/program                     302 302 404 302

@@ -15,6 +15,7 @@ from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.addresses import find_experiment
 from autosubmit_portal.console.pages.activity import ActivityPage
+from autosubmit_portal.console.pages.compare import ComparePage
 from autosubmit_portal.console.pages.configuration import ConfigurationPage
 from autosubmit_portal.console.pages.logs import LogPages
 from autosubmit_portal.console.pages.notes import NotePages
@@ -39,7 +40,7 @@ NEWEST_ACTIVITY = Coalesce("finished_at", "started_at", "submitted_at")
 
 @admin.register(Experiment, site=console)
 class ExperimentAdmin(
-    LogPages, RequestPages, ConfigurationPage, PicturePages, PerformancePage, ActivityPage, NotePages
+    LogPages, RequestPages, ConfigurationPage, PicturePages, PerformancePage, ComparePage, ActivityPage, NotePages
 ):
     """Experiments; what is done to them is asked for by buttons."""
 
