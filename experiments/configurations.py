@@ -11,6 +11,7 @@ from experiments.autosubmit.shown_configuration import (
     MissingConfiguration,
     ShownConfiguration,
     UnreadableConfiguration,
+    compare_shown,
 )
 from experiments.autosubmit.store import BrokenStore
 from experiments.models import Experiment
@@ -22,6 +23,7 @@ __all__ = [
     "MissingConfiguration",
     "ShownConfiguration",
     "UnreadableConfiguration",
+    "compare_shown",
     "read_configuration_changes",
     "read_configuration_of_run",
     "read_file_configuration",

@@ -23,7 +23,7 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.addresses import FOLDERS, make_experiment_key, make_job_key
 from experiments.catalogue.kinds import CREATE, GENERATE, SET_STATUS
-from experiments.models import Action, Experiment, Freeze, Note, Run, State
+from experiments.models import Action, Experiment, Freeze, Note, Run, Site, State
 from jobs.models import Job
 from tests.support import factories
 from tests.support.caches import forget_answers, forget_stamps
@@ -46,6 +46,7 @@ NUMBERED: dict[str, Any] = {
     "entry_id": AuditEntry,
     "freeze_id": Freeze,
     "note_id": Note,
+    "site_id": Site,
 }
 # What is asked for in the console, by how the address of its page begins.
 NAMES = {
@@ -128,7 +129,8 @@ def create_rows(user: User) -> Experiment:
     site = factories.create_site(slug="local", is_default=True)
     experiment = factories.create_experiment(site, expid="a000", status_counts={"WAITING": 1})
     factories.create_job(experiment, "a000_POST")
-    factories.create_run(experiment, run_id=1)
+    for number in (1, 2):  # two can be compared
+        factories.create_run(experiment, run_id=number)
     factories.create_action(experiment, state=State.SUCCEEDED)
     factories.create_freeze(site, platform="MN5")
     factories.create_note(experiment, job_name="a000_POST")

@@ -13,6 +13,7 @@ urlpatterns = [
     path("password_change/", console.admin_view(sign_in.password_page, cacheable=True), name="password_change"),
     path("search/", console.admin_view(search.search_page), name="search"),
     path("search/offers/", console.admin_view(search.offers_page), name="search_offers"),
+    path("search/experiments/<int:site_id>/", console.admin_view(search.choices_page), name="search_experiments"),
     path("admin/", console.admin_view(search.directory_page), name="directory"),
     path("health/", console.admin_view(health.health_page), name="health"),
     path("shift/", console.admin_view(shift.shift_page), name="shift"),

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from experiments.autosubmit.output import ReadOutcome, read_as_dry_run, read_outcome
+from experiments.autosubmit.ways import Question
 
 if TYPE_CHECKING:
     from jobs.workflow import Workflow
@@ -45,7 +46,8 @@ class Option:
     of a list, must match; `pattern_help` says in words what it allows. `max_bytes` counts UTF-8. `separator` joins the
     items of a list. `choose` finds the jobs that a value means, for the alternative ways to say that; `is_filter` marks
     those that the portal itself replaces by the names of the jobs, which therefore never stand on a command line.
-    `is_expid` marks the name of another experiment; `names_program` that of the program itself, in place of the usual.
+    `is_expid` marks the name of another experiment, `names_platform` that of a platform; `names_program` that of the
+    program itself, in place of the usual.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Option:
     is_filter: bool = False
     is_expid: bool = False
     names_program: bool = False
+    names_platform: bool = False
 
     def make_elements(self, value: Any) -> list[str]:
         """Return the argv elements that say `value`."""
@@ -78,7 +81,8 @@ class Option:
 class Command:
     """One Autosubmit command: its words, its options, what its end means, and whether it may last for months.
 
-    `outcome` reads from its exit status and from what it printed what has become of it.
+    `questions` are what forms ask in place of options that belong together. `outcome` reads from its exit status and
+    from what it printed what has become of it.
     `saving` are the words that make it keep what it does: without them it is its own dry run. `script` is run by a
     shell instead of Autosubmit, for the few things that Autosubmit documents but has no command for; the words are
     arguments of the script, its name first.
@@ -89,6 +93,7 @@ class Command:
 
     words: tuple[str | Word, ...]
     options: tuple[Option, ...] = ()
+    questions: tuple[Question, ...] = ()
     outcome: ReadOutcome = read_outcome
     saving: tuple[str, ...] = ()
     script: str = ""

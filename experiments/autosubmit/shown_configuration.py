@@ -1,6 +1,6 @@
 """The configuration of an experiment as it is shown: of its files or of a run, without secrets; and what differs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from configparser import RawConfigParser
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,8 +95,17 @@ def compare_configurations(old: ShownConfiguration, new: ShownConfiguration) -> 
     Secrets are compared, too: one that is another now is changed, and shown as little as before. A number and the text
     that says it are the same: Autosubmit keeps `CHUNKSIZE: '4'` as the number 4.
     """
-    before = {pointer: (value, shown) for pointer, value, shown in old.list_leaves()}
-    after = {pointer: (value, shown) for pointer, value, shown in new.list_leaves()}
+    return _compare(old.list_leaves(), new.list_leaves())
+
+
+def compare_shown(old: ShownConfiguration, new: ShownConfiguration) -> list[ConfigurationChange]:
+    """Return the same of what is shown of two configurations: secrets are not compared, but where they stand is."""
+    return _compare(list_leaves(old.values, old.values), list_leaves(new.values, new.values))
+
+
+def _compare(old: Iterable[tuple[str, Any, Any]], new: Iterable[tuple[str, Any, Any]]) -> list[ConfigurationChange]:
+    before = {pointer: (value, shown) for pointer, value, shown in old}
+    after = {pointer: (value, shown) for pointer, value, shown in new}
     changes = []
     for pointer in sorted((before.keys() | after.keys()) - _NOT_COMPARED):
         if pointer not in before:

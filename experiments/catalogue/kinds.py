@@ -11,6 +11,7 @@ from functools import cached_property
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.agent.scripts import SCRIPTS
 from experiments.autosubmit.command import Command, Option, OptionType, Word
+from experiments.autosubmit.ways import Question, Way
 from experiments.catalogue import impact, outcomes, postconditions, preconditions, previews, selection
 from experiments.catalogue.facts import (
     NO_PARAMETERS,
@@ -74,7 +75,8 @@ class ActionKind:
     - `impact` says what is destroyed: that needs a reason;
     - `preview` works out beforehand what would change, from the jobs in place of the experiment.
 
-    `check` looks at the parameters together and answers errors by field. `warning` says what is lost in general.
+    `check` looks at the parameters together and answers errors by field. `next_step` is the name of the kind that
+    usually follows when it has succeeded. `warning` says what is lost in general.
     `is_edit` puts it on PATCH instead of POST. `on_run` is for what acts on a run. `is_dry_run` marks the twin of a
     kind that Autosubmit carries out without saving.
     """
@@ -86,6 +88,7 @@ class ActionKind:
     steps: tuple[Command, ...]
     target: Target = Target.EXPERIMENT
     check: Callable[[Parameters], dict[str, str]] | None = None
+    next_step: str = ""
     preconditions: tuple[Statement, ...] = ()
     postconditions: tuple[Statement, ...] = ()
     report: Statement | None = None
@@ -100,6 +103,11 @@ class ActionKind:
     def options(self) -> tuple[Option, ...]:
         """All options of all steps."""
         return tuple(option for step in self.steps for option in step.options)
+
+    @cached_property
+    def questions(self) -> tuple[Question, ...]:
+        """What forms ask in place of options, of all steps."""
+        return tuple(question for step in self.steps for question in step.questions)
 
     @cached_property
     def first_words(self) -> list[str]:
@@ -310,6 +318,7 @@ GENERATE = ActionKind(
     ),
     preconditions=(preconditions.refuse_during_run,),
     warning="Every job goes back to WAITING or READY, also COMPLETED and SUSPENDED ones, and a new run begins.",
+    next_step=RUN.name,
     impact=(impact.lose_progress,),
 )
 
@@ -404,6 +413,35 @@ def _check_origin(parameters: Parameters) -> dict[str, str]:
     return errors
 
 
+ORIGIN = Question(
+    name="origin",
+    label="Made from",
+    ways=(
+        Way(name="default", title="Template: default, all files with an example of 8 jobs"),
+        Way(name="dummy", title="Template: dummy, for testing", sets={"dummy": True}),
+        Way(name="minimal", title="Template: minimal, one file to complete", sets={"minimal_configuration": True}),
+        # Without a platform Autosubmit would move the copy to `local`.
+        Way(name="copy", title="Copy of an experiment", options=("copy",), needs=("copy", "hpc")),
+        Way(
+            name="git",
+            title="Git repository",
+            sets={"minimal_configuration": True},
+            options=("git_repo", "git_branch", "git_as_conf"),
+            needs=("git_repo",),
+        ),
+    ),
+)
+PURPOSE = Question(
+    name="purpose",
+    label="Purpose",
+    ways=(
+        Way(name="research", title="Research (expid a…)"),
+        Way(name="testcase", title="Test case (expid t…)", sets={"testcase": True}),
+        Way(name="operational", title="Operational (expid o…)", sets={"operational": True}),
+        Way(name="evaluation", title="Evaluation (expid e…)", sets={"evaluation": True}),
+    ),
+)
+
 CREATE = ActionKind(
     name="create",
     title="Create experiment",
@@ -414,6 +452,7 @@ CREATE = ActionKind(
         Command(
             words=("expid",),
             outcome=outcomes.read_creation,
+            questions=(ORIGIN, PURPOSE),
             options=(
                 replace(DESCRIPTION, flag="--description"),
                 Option(
@@ -421,8 +460,9 @@ CREATE = ActionKind(
                     flag="--HPC",
                     pattern=r"[A-Za-z0-9_.-]+",
                     pattern_help="letters, digits, `_`, `.` and `-`",
-                    help="The platform that the jobs run on by default.",
+                    help="The platform that the jobs run on by default; `local` if not given, also in a copy.",
                     example="LOCAL",
+                    names_platform=True,
                 ),
                 Option(
                     name="program",
@@ -478,6 +518,7 @@ CREATE = ActionKind(
         ),
     ),
     check=_check_origin,
+    next_step=GENERATE.name,
 )
 
 # Every entry of this module, in this order, which is that of buttons and documents.

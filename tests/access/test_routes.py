@@ -106,6 +106,7 @@ GET   shift                                       302 302 200 200
 GET   activity                                    302 302 200 200
 GET   search                                      302 302 200 200
 GET   search/offers                               302 302 200 200
+GET   search/experiments/<int:site_id>            302 302 404 200
 GET   admin                                       302 302 200 200
 GET   .                                           302 302 200 200
 GET   login                                       200 200 302 302
@@ -132,6 +133,7 @@ GET   experiments/<experiment_key:object_id>/grid/data             302 302 404 2
 GET   experiments/<experiment_key:object_id>/graph                 302 302 404 200
 GET   experiments/<experiment_key:object_id>/graph/data            302 302 404 200
 GET   experiments/<experiment_key:object_id>/performance           302 302 404 200
+GET   experiments/<experiment_key:object_id>/compare               302 302 404 200
 GET   experiments/<experiment_key:object_id>/timeline              302 302 404 200
 GET   experiments/<experiment_key:object_id>/timeline/data         302 302 404 200
 POST  experiments/<experiment_key:object_id>/program                     302 302 404 302

@@ -92,7 +92,10 @@ def test_the_console_has_its_button_and_a_field_for_each_option(console: Client,
     assert f'href="{form_of(kind, job)}"' in text_of(console.get(pages[kind.target]))
     fields = set(re.findall(r'name="(\w+)"', text_of(console.get(form_of(kind, job)))))
     fixed = {option.name for option in kind.options if option.choose}  # the page says of which job
-    assert fields >= {option.name for option in kind.options} - fixed | {"reason"}
+    fixed |= {option.name for option in kind.options if option.names_program}  # this site has one
+    fixed |= {name for question in kind.questions for name in question.replaced}
+    asked = {question.name for question in kind.questions}
+    assert fields >= {option.name for option in kind.options} - fixed | asked | {"reason"}
 
 
 def test_the_pages_of_the_api_have_its_form_with_a_field_for_each_option(

@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from experiments.autosubmit.shown_configuration import ConfigurationChange, ShownConfiguration, compare_configurations
+from experiments.autosubmit.shown_configuration import (
+    ConfigurationChange,
+    ShownConfiguration,
+    compare_configurations,
+    compare_shown,
+)
 from jobs.autosubmit.secrets import MASK, mask_value
 
 
@@ -46,3 +51,9 @@ def test_a_number_and_its_text_are_the_same(old: Any, new: Any, is_same: bool) -
 
 def test_who_ran_the_command_is_not_compared() -> None:
     assert compared({"AS_ENV_CURRENT_USER": "ana"}, {"AS_ENV_CURRENT_USER": None}) == []
+
+
+def test_what_is_shown_of_two_configurations_is_compared_without_what_was_not_told() -> None:
+    old = ShownConfiguration({"A": 1, "TOKEN": "***"}, ["/TOKEN"])
+    new = ShownConfiguration({"A": 2, "TOKEN": "***"}, ["/TOKEN"])
+    assert compare_shown(old, new) == [ConfigurationChange("/A", "changed", 1, 2)]

@@ -138,3 +138,19 @@ test("arrows go through the entries of an open menu", () => {
     press(first, "ArrowUp");
     assert.strictEqual(document.activeElement, second);
 });
+
+test("an offer with a value is taken into its field, and what else it says into fields of the form", async () => {
+    const { document, ...page } = open(`<form><input name="hpc">
+        <input id="copy" name="copy" data-offers="/offers/"><div id="copy-offers" hidden></div></form>`, "search", (window) => {
+        const html = `<div role="option" data-value="a001" data-hpc="MN5" data-other="x">a001</div>`;
+        window.fetch = async () => ({ ok: true, redirected: false, text: async () => html });
+    });
+    const field = document.getElementById("copy");
+    let told = 0;
+    document.querySelector("form").addEventListener("chosen", () => { told += 1; });
+    await look({ field, clock: page.clock }, "a0");
+    press(field, "ArrowDown");
+    press(field, "Enter");
+    assert.deepStrictEqual([field.value, document.querySelector("[name=hpc]").value, told], ["a001", "MN5", 1]);
+    assert.ok(document.getElementById("copy-offers").hidden);
+});

@@ -56,17 +56,53 @@ def expect_end(page: Page, state: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text(state)
 
 
-def test_an_experiment_is_created_generated_and_started_from_the_browser(page: Page, portal: Portal) -> None:
+def test_an_experiment_is_created_from_a_template_generated_and_started_in_six_clicks(
+    page: Page, portal: Portal
+) -> None:
     page.goto("/experiments/")
+    clicks = count_clicks(page)
     page.get_by_role("link", name="Create experiment").first.click()
     page.get_by_label("Description").fill('Made in a browser, <b>not bold</b> & "quoted"')
-    page.get_by_label("Dummy").check()
-    confirm(page, "Create experiment")
-    expect_end(page, "Succeeded")
+    page.get_by_label("Template: dummy").check()
+    page.get_by_role("button", name="Create experiment").click()
+    for verb in ("Generate", "Start"):
+        expect_end(page, "Succeeded")
+        page.get_by_role("button", name=re.compile(rf"^{verb} \w{{4}}$")).click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text(f"{verb} ")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Running")
+    assert clicks() <= 6
     page.get_by_role("link", name=re.compile(r"^Open \w{4}$")).click()
     expect(page.get_by_text('Made in a browser, <b>not bold</b> & "quoted"').first).to_be_visible()
-    press(page, "Generate")
-    expect_end(page, "Succeeded")
+
+
+def count_clicks(page: Page) -> Callable[[], int]:
+    """Count from now on what somebody clicks at, on all pages of the tab; return how to ask for the number."""
+    made: list[str] = []
+
+    def tell(tag: str) -> None:
+        made.append(tag)
+
+    page.expose_function("tellClick", tell)
+    page.add_init_script(
+        "addEventListener('click', (event) => event.isTrusted && tellClick(event.target.tagName), true)"
+    )
+    page.reload()
+    return lambda: len(made)
+
+
+def test_the_form_of_a_new_experiment_shows_only_the_fields_of_the_chosen_way(page: Page, portal: Portal) -> None:
+    expid = mirrored(portal, "waiting")
+    page.goto("/sites/1/request/create/")
+    expect(page.get_by_label("Git repo", exact=True)).to_be_hidden()
+    page.get_by_label("Git repository", exact=True).check()
+    expect(page.get_by_label("Git repo", exact=True)).to_be_visible()
+    page.get_by_label("Copy of an experiment").check()
+    expect(page.get_by_label("Git repo", exact=True)).to_be_hidden()
+    page.get_by_label("Description").fill("A copy")
+    page.get_by_label("Copy", exact=True).press_sequentially(expid[:3])
+    page.get_by_role("option", name=expid).click()
+    expect(page.get_by_label("Copy", exact=True)).to_have_value(expid)
+    expect(page.locator("#preview")).to_contain_text(f"--copy={expid}")
 
 
 def test_jobs_are_seen_to_change_while_a_run_goes_on(page: Page, portal: Portal) -> None:

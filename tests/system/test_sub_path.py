@@ -37,6 +37,7 @@ BEGINNINGS = (
 NOT_WALKED = (
     *("/approve", "/call-lost", "/cancel", "/reject", "/end", "/call-empty", "<experiment_key:object_id>/program"),
     *("logout", "autocomplete", "grid/data", "graph/data", "timeline/data", "request/<str:name>/form", "search/offers"),
+    "search/experiments/<int:site_id>",
     *(f"{name}/<path:object_id>/{page}" for name in ("site-accounts", "site-policies", "site-roles") for page in PAGES),
     *("failed-sign-ins/<path:object_id>/delete", "sites/<path:object_id>/delete", "sites/<path:object_id>/history"),
     *("notes/<int:note_id>", "<experiment_key:object_id>/notes", "/remove"),

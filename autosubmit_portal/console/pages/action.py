@@ -16,7 +16,9 @@ from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.approval import MOST_WAITING, ApprovalPages, get_approval_context
 from autosubmit_portal.console.pages.experiment import SHOWN_ROWS
 from autosubmit_portal.console.parts import filters, output, presentation
+from autosubmit_portal.console.parts.actions import Subject, forecast_each
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
+from autosubmit_portal.console.parts.forms import make_form
 from autosubmit_portal.console.parts.presentation import link_to_experiment, show_excerpt
 from autosubmit_portal.console.parts.request_pages import MOST_CHANGES
 from autosubmit_portal.console.site import console
@@ -25,7 +27,7 @@ from experiments.actions.call_lost import call_lost, may_call_lost
 from experiments.actions.cancel import cancel_action
 from experiments.audit_visibility import list_newest_entries, list_visible_entries
 from experiments.catalogue.kinds import CATALOGUE, Target
-from experiments.models import Action, State
+from experiments.models import Action, State, annotate_active_action
 from experiments.models.action import LONG_FIELDS
 from jobs.autosubmit.secrets import mask_text
 
@@ -49,6 +51,22 @@ class ActionAdmin(ApprovalPages):
     live_seconds = 3
     list_display = ("what", "chip", "of_experiment", "by", "requested", "took", "result")
     long_fields = LONG_FIELDS
+    csv_columns = {
+        "id": "pk",
+        "site": "site__slug",
+        "expid": "expid",
+        "kind": "kind",
+        "state": "state",
+        "actor_name": "actor_name",
+        "on_behalf_of": "on_behalf_of",
+        "door": "door",
+        "reason": "reason",
+        "requested_at": "requested_at",
+        "started_at": "started_at",
+        "ended_at": "ended_at",
+        "exit_status": "exit_status",
+        "message": "message",
+    }
     list_select_related = ("experiment", "site")
     list_filter = (
         "state",
@@ -101,6 +119,7 @@ class ActionAdmin(ApprovalPages):
         return [
             Action.objects.defer_long_fields().filter(pk=obj.pk),
             *(stamps.list_rows_about(obj.experiment) if obj.experiment else ()),
+            list_later(obj).values("pk")[:1],
             entries.order_by("-pk").values("pk")[:SHOWN_ROWS],
         ]
 
@@ -117,6 +136,7 @@ class ActionAdmin(ApprovalPages):
             "most_changes": MOST_CHANGES,
             "again": get_again_address(request, obj),
             "forced": get_forced_address(request, obj),
+            "next": make_next_step(request, obj),
             "entries": list_newest_entries(
                 request.user, lambda: list_visible_entries(request.user).filter(action_id=obj.pk), SHOWN_ROWS
             ),
@@ -216,6 +236,32 @@ def _may_request(request: HttpRequest, action: Action) -> bool:
     kind, site = action.catalogue_kind, action.site
     experiment = None if kind.target is Target.SITE else action.experiment
     return policy.may_request(request.user, kind, site=site, experiment=experiment)
+
+
+def list_later(action: Action) -> "QuerySet[Action]":
+    """Return what was asked for on the experiment after the action."""
+    return Action.objects.filter(experiment=action.experiment, pk__gt=action.pk).order_by("pk")
+
+
+def make_next_step(request: HttpRequest, action: Action) -> dict[str, Any] | None:
+    """Return what usually follows a succeeded action, as it would be done now; None where nothing does.
+
+    It is offered until something else was asked for, to those who may request it. Its form has no fields filled in.
+    """
+    kind = CATALOGUE.get(action.catalogue_kind.next_step) if action.kind in CATALOGUE else None
+    experiment = action.experiment
+    if kind is None or experiment is None or action.state != State.SUCCEEDED or list_later(action).exists():
+        return None
+    subject = Subject(site=action.site, experiment=annotate_active_action().get(pk=experiment.pk))
+    if action.is_dry_run or not policy.may_request(request.user, kind, site=action.site, experiment=experiment):
+        return None
+    form = make_form(kind)(data={})
+    return {
+        "kind": kind,
+        "address": reverse(EXPERIMENT_ROUTE, args=[experiment, kind.name]),
+        "key": form.new_key(),
+        "forecasts": forecast_each(request, kind, [subject], form),
+    }
 
 
 def get_again_address(request: HttpRequest, action: Action) -> str:

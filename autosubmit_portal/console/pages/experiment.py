@@ -15,6 +15,7 @@ from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.addresses import find_experiment
 from autosubmit_portal.console.pages.activity import ActivityPage
+from autosubmit_portal.console.pages.compare import ComparePage
 from autosubmit_portal.console.pages.configuration import ConfigurationPage
 from autosubmit_portal.console.pages.logs import LogPages
 from autosubmit_portal.console.pages.notes import NotePages
@@ -39,7 +40,7 @@ NEWEST_ACTIVITY = Coalesce("finished_at", "started_at", "submitted_at")
 
 @admin.register(Experiment, site=console)
 class ExperimentAdmin(
-    LogPages, RequestPages, ConfigurationPage, PicturePages, PerformancePage, ActivityPage, NotePages
+    LogPages, RequestPages, ConfigurationPage, PicturePages, PerformancePage, ComparePage, ActivityPage, NotePages
 ):
     """Experiments; what is done to them is asked for by buttons."""
 
@@ -47,6 +48,22 @@ class ExperimentAdmin(
     request_targets = (Target.EXPERIMENT, Target.JOBS)
     page_template = "admin/portal/experiment.html"
     live_seconds = 4
+    csv_columns = {
+        "site": "site__slug",
+        "expid": "expid",
+        "description": "description",
+        "owner": "owner",
+        "hpc": "hpc",
+        "version": "version",
+        "is_running": "is_running",
+        "total_jobs": "total_jobs",
+        "failed_jobs": "failed_jobs",
+        "status_counts": "status_counts",
+        "created_at": "created_at",
+        "changed_at": "changed_at",
+        "problem": "problem",
+        "gone_at": "gone_at",
+    }
     search_fields = ("expid", "description", "owner", "recorded_owner")
     search_placeholder = "expid, description or owner"
     list_filter = (

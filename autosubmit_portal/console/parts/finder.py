@@ -17,7 +17,7 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import navigation
 from autosubmit_portal.db.prefixes import make_prefix_condition
 from autosubmit_portal.distinct import list_distinct
-from experiments.models import Experiment
+from experiments.models import Experiment, Site
 from jobs.models import Job
 from jobs.trigrams import GROUP, narrow
 
@@ -67,16 +67,27 @@ def find_named(user: Any, text: str) -> Experiment | None:
 def find_experiments(user: Any, text: str) -> Hits:
     """Return experiments whose expid begins with the text, then those whose description has all its words."""
     visible = Experiment.objects.visible_to(user).filter(gone_at=None).select_related("site")
-    named = visible.filter(make_prefix_condition("expid", text.lower()))
-    found = list(named.order_by("expid", "site")[: MOST + 1])
-    if len(found) <= MOST:
-        described = visible.filter(_has_all("description", text)).exclude(pk__in=[one.pk for one in found])
-        found += described.order_by("expid", "site")[: MOST + 1 - len(found)]
+    found = _search(visible, text)
     hits = [
         Hit(one.expid, one.description, reverse("admin:experiments_experiment_change", args=[one]))
         for one in found[:MOST]
     ]
     return Hits("Experiments", hits, _link_to_more("experiments_experiment", text, found))
+
+
+def find_of_site(user: Any, site: Site, text: str) -> list[Experiment]:
+    """Return the experiments of a site that a text finds for somebody, in the same order."""
+    text = clean(text)
+    return _search(Experiment.objects.visible_to(user).filter(site=site, gone_at=None), text)[:MOST] if text else []
+
+
+def _search(visible: "QuerySet[Any]", text: str) -> list[Any]:
+    named = visible.filter(make_prefix_condition("expid", text.lower()))
+    found = list(named.order_by("expid", "site")[: MOST + 1])
+    if len(found) <= MOST:
+        described = visible.filter(_has_all("description", text)).exclude(pk__in=[one.pk for one in found])
+        found += described.order_by("expid", "site")[: MOST + 1 - len(found)]
+    return found
 
 
 def find_jobs(user: Any, text: str) -> Hits:

@@ -1,14 +1,16 @@
 """The form of an action kind: one widget per option. The serializer has the rules; its errors are shown here."""
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from django import forms
+from django.forms.boundfield import BoundField
 from django.http import QueryDict
 
 from experiments.actions.refusals import InvalidParameters
 from experiments.autosubmit.command import Option, OptionType
+from experiments.autosubmit.ways import Question, Way
 from experiments.catalogue.kinds import ActionKind
 from experiments.models import Experiment
 
@@ -44,6 +46,18 @@ class ActionForm(RuledForm):
     """The options of a kind, then the reason that goes into the audit trail, and what the browser calls the request."""
 
     options: tuple[Option, ...] = ()
+    questions: tuple[Question, ...] = ()
+
+    def list_rows(self) -> "Iterator[tuple[BoundField, list[tuple[Any, list[BoundField]]]]]":
+        """Yield a question with its ways, and leave out the fields that stand below one of them."""
+        below = {name for question in self.questions for way in question.ways for name in way.options}
+        asked = {question.name: question for question in self.questions if has_own_options(question)}
+        for field in self:
+            if field.name in asked:
+                ways = asked[field.name].ways
+                yield field, [(box, [self[name] for name in way.options]) for box, way in zip(field, ways, strict=True)]
+            elif field.name not in below:
+                yield field, []
 
     def read_parameters(self) -> dict[str, Any]:
         """Return what was filled in, as the parameters of a request; what was left blank is left out.
@@ -52,8 +66,24 @@ class ActionForm(RuledForm):
         """
         if not self.is_valid():
             raise InvalidParameters({name: [str(text) for text in texts] for name, texts in self.errors.items()})
-        values = {option.name: _clean_value(option, self.cleaned_data.get(option.name)) for option in self.options}
-        return {name: value for name, value in values.items() if value not in (None, "", [], False)}
+        cleaned = {option.name: _clean_value(option, self.cleaned_data.get(option.name)) for option in self.options}
+        values = {name: value for name, value in cleaned.items() if value not in (None, "", [], False)}
+        for question in self.questions:
+            way = question.get_way(self.cleaned_data[question.name]) or question.recognise(values)
+            values = self._answer(question, way, values)
+        return values
+
+    def _answer(self, question: Question, way: Way, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the values without those of other ways and with those that the way sets; refuse what it lacks."""
+        others = {name for other in question.ways for name in other.options} - {*way.options}
+        kept = {name: value for name, value in values.items() if name not in others}
+        examples = {option.name: option.example for option in self.options}
+        missing = [name for name in way.needs if name not in kept]
+        if missing:
+            raise InvalidParameters(
+                {name: [f"“{way.title}” needs it. Fill it in, such as {examples[name]}."] for name in missing}
+            )
+        return {**kept, **way.sets}
 
     def read_reason(self) -> str:
         """Return the reason that was given."""
@@ -75,18 +105,20 @@ def make_form(kind: ActionKind, *, fixed: Collection[str] = ()) -> type[ActionFo
 
     When the jobs are fixed, the other ways to choose jobs are left out with them.
     """
-    without = set(fixed)
+    without = {*fixed, *(name for question in kind.questions for name in question.replaced)}
     ways = {option.name for option in kind.options if option.choose}
     if without & ways:
         without |= ways
     options = tuple(option for option in kind.options if option.name not in without)
-    fields: dict[str, Any] = {option.name: make_field(option) for option in options}
+    first = {option.name: make_field(option) for option in options if option.required}
+    asked = {question.name: make_question_field(question) for question in kind.questions}
+    fields: dict[str, Any] = first | asked | {option.name: make_field(option) for option in options}
     fields[REASON] = forms.CharField(
         required=False,
         widget=forms.TextInput(attrs={"maxlength": 500, "autocomplete": "off"}),
         help_text="Why. Kept in the audit trail next to your name.",
     )
-    return type("ActionForm", (ActionForm,), {"options": options, **fields})
+    return type("ActionForm", (ActionForm,), {"options": options, "questions": kind.questions, **fields})
 
 
 def get_initial_values(kind: ActionKind, experiment: Experiment | None) -> dict[str, Any]:
@@ -98,12 +130,18 @@ def get_initial_values(kind: ActionKind, experiment: Experiment | None) -> dict[
 def read_linked_values(kind: ActionKind, query: QueryDict) -> dict[str, Any]:
     """Return what the address of a form says of its options, such as `?force=on`."""
     given = (option for option in kind.options if option.name in query)
-    return {
+    answers = {question.name: query[question.name] for question in kind.questions if question.name in query}
+    return answers | {
         option.name: query.getlist(option.name)
         if option.choices and option.type is OptionType.LIST
         else query[option.name]
         for option in given
     }
+
+
+def recognise_answers(kind: ActionKind, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the answers to the questions of a kind that go with the values of its options."""
+    return {question.name: question.recognise(values).name for question in kind.questions}
 
 
 def make_field(option: Option) -> forms.Field:
@@ -124,6 +162,18 @@ def make_field(option: Option) -> forms.Field:
     if option.required:
         field.widget.attrs |= {"required": True, "aria-required": "true"}
     return field
+
+
+def make_question_field(question: Question) -> forms.Field:
+    """Return the field of a question: boxes where a way has fields of its own, which stand below its box."""
+    choices = [(way.name, way.title) for way in question.ways]
+    widget: type[forms.Widget] = forms.RadioSelect if has_own_options(question) else forms.Select
+    return forms.ChoiceField(label=question.label, choices=choices, widget=widget, required=False)
+
+
+def has_own_options(question: Question) -> bool:
+    """Answer whether any way of a question has options that the others do not have."""
+    return any(way.options for way in question.ways)
 
 
 def get_label(option: Option) -> str:

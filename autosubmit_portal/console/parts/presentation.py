@@ -337,6 +337,15 @@ def lasting_seconds(seconds: float) -> str:
 
 
 @register.filter
+def by_seconds(seconds: float | None) -> SafeString | str:
+    """Say by how much something takes longer (+) or shorter (−); a dash if it is not known."""
+    if seconds is None:
+        return NOTHING
+    sign = "+" if seconds > 0 else "−" if seconds < 0 else "±"
+    return f"{sign}{format_duration(round(abs(seconds)))}"
+
+
+@register.filter
 def get_item(mapping: Mapping[str, Any], key: str) -> Any:
     """Look `key` up in a mapping."""
     return mapping.get(key)

@@ -20,8 +20,10 @@ from autosubmit_portal.console.parts.forms import (
     get_initial_values,
     make_form,
     read_linked_values,
+    recognise_answers,
     restore_values,
 )
+from autosubmit_portal.console.parts.offers import offer
 from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Action
@@ -51,11 +53,12 @@ class FormPage:
         """Return the form, with what was posted or with its initial values."""
         form_class = make_form(self.kind, fixed={name for subject in self.subjects for name in subject.fixed})
         if is_filled:
-            return form_class(request.POST)
+            return offer(form_class(request.POST), request.user, self.subjects[0].site)
         initial = get_initial_values(self.kind, self.subjects[0].experiment)
         if not self.selection:  # what the address of a list says are its filters
             initial |= self._find_earlier(request) | read_linked_values(self.kind, request.GET)
-        return form_class(initial=initial)
+        initial = recognise_answers(self.kind, initial) | initial
+        return offer(form_class(initial=initial), request.user, self.subjects[0].site)
 
     def show(self, request: HttpRequest, form: ActionForm, status: int = 200) -> TemplateResponse:
         """Answer the page with the form."""

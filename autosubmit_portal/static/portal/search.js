@@ -1,90 +1,103 @@
-// The search from everywhere, and the keys. While one types, the field offers what is found (a combobox with a list);
-// without this script it is a form that leads to the page of the search. Single keys mean nothing while one types.
+// The search from everywhere, fields that name an experiment, and the keys. While one types, a field offers what is found
+// (a combobox with a list); without this script one types all of it. Single keys mean nothing while one types.
 
 const WAIT_MS = 120;
 const NEXT_KEY_MS = 1500;
-const field = document.getElementById("go-to");
-const list = document.getElementById("go-to-offers");
-let waiting;
-let asked = 0;
-let chosen = -1;
 
-const options = () => [...list.querySelectorAll("[role=option]")];
+// Makes a field a combobox: `list` shows what the address in its data-offers answers for the text that is typed.
+function combine(field, list) {
+    let waiting;
+    let asked = 0;
+    let chosen = -1;
 
-function close() {
-    list.hidden = true;
-    choose(-1);
-    field.setAttribute("aria-expanded", "false");
-}
+    const options = () => [...list.querySelectorAll("[role=option]")];
 
-function choose(number) {
-    const all = options();
-    chosen = number;
-    all.forEach((option, index) => option.setAttribute("aria-selected", String(index === number)));
-    if (number < 0) {
-        field.removeAttribute("aria-activedescendant");
-        return;
+    function choose(number) {
+        const all = options();
+        chosen = number;
+        all.forEach((option, index) => option.setAttribute("aria-selected", String(index === number)));
+        if (number < 0) {
+            field.removeAttribute("aria-activedescendant");
+            return;
+        }
+        field.setAttribute("aria-activedescendant", all[number].id);
+        all[number].scrollIntoView({ block: "nearest" });
     }
-    field.setAttribute("aria-activedescendant", all[number].id);
-    all[number].scrollIntoView({ block: "nearest" });
-}
 
-function show(html) {
-    list.innerHTML = html; // made and escaped by the portal
-    options().forEach((option, index) => { option.id = `go-to-offer-${index}`; });
-    const isEmpty = options().length === 0;
-    if (isEmpty) list.textContent = "Nothing is called so.";
-    list.hidden = false;
-    choose(-1);
-    field.setAttribute("aria-expanded", String(!isEmpty));
-}
-
-async function ask() {
-    const text = field.value.trim();
-    const number = ++asked; // an answer that comes late is no answer to what is typed now
-    if (!text) {
-        close();
-        return;
+    function close() {
+        list.hidden = true;
+        choose(-1);
+        field.setAttribute("aria-expanded", "false");
     }
-    const answer = await fetch(`${field.dataset.offers}?${new URLSearchParams({ q: text })}`).catch(() => null);
-    if (number !== asked || !answer?.ok || answer.redirected) return;
-    const html = await answer.text();
-    if (number === asked && document.activeElement === field) show(html);
-}
 
-function move(key) {
-    const { length } = options();
-    if (list.hidden || !length) return false;
-    const next = { ArrowDown: chosen + 1, ArrowUp: chosen < 0 ? length - 1 : chosen - 1 }[key];
-    choose(next >= length || next < 0 ? -1 : next); // past the ends is the field itself
-    return true;
-}
+    function show(html) {
+        list.innerHTML = html; // made and escaped by the portal
+        options().forEach((option, index) => { option.id = `${field.id}-offer-${index}`; });
+        const isEmpty = options().length === 0;
+        if (isEmpty) list.textContent = "Nothing is called so.";
+        list.hidden = false;
+        choose(-1);
+        field.setAttribute("aria-expanded", String(!isEmpty));
+    }
 
-function pressed(event) {
-    const handled = {
-        ArrowDown: () => move("ArrowDown"),
-        ArrowUp: () => move("ArrowUp"),
-        Enter: () => {
-            if (chosen < 0) return false;
-            options()[chosen].click();
-            return true;
-        },
-        Escape: () => {
-            if (list.hidden) field.blur();
-            asked += 1;
+    async function ask() {
+        const text = field.value.trim();
+        const number = ++asked; // an answer that comes late is no answer to what is typed now
+        if (!text) {
             close();
-            return true;
-        },
-    }[event.key];
-    if (handled?.()) event.preventDefault();
-}
+            return;
+        }
+        const answer = await fetch(`${field.dataset.offers}?${new URLSearchParams({ q: text })}`).catch(() => null);
+        if (number !== asked || !answer?.ok || answer.redirected) return;
+        const html = await answer.text();
+        if (number === asked && document.activeElement === field) show(html);
+    }
 
-if (field && list) {
+    function move(key) {
+        const { length } = options();
+        if (list.hidden || !length) return false;
+        const next = { ArrowDown: chosen + 1, ArrowUp: chosen < 0 ? length - 1 : chosen - 1 }[key];
+        choose(next >= length || next < 0 ? -1 : next); // past the ends is the field itself
+        return true;
+    }
+
+    function pressed(event) {
+        const handled = {
+            ArrowDown: () => move("ArrowDown"),
+            ArrowUp: () => move("ArrowUp"),
+            Enter: () => {
+                if (chosen < 0) return false;
+                options()[chosen].click();
+                return true;
+            },
+            Escape: () => {
+                if (list.hidden) field.blur();
+                asked += 1;
+                close();
+                return true;
+            },
+        }[event.key];
+        if (handled?.()) event.preventDefault();
+    }
+
+    // An offer with a value is taken into the field; what else it says, into the fields of the form that are called so.
+    function take(event) {
+        const option = event.target.closest("[data-value]");
+        if (!option) return;
+        const { value, ...others } = option.dataset;
+        for (const [name, text] of Object.entries(others)) {
+            if (text && field.form.elements[name]) field.form.elements[name].value = text;
+        }
+        field.value = value;
+        asked += 1;
+        close();
+        field.dispatchEvent(new Event("chosen", { bubbles: true }));
+    }
+
     list.setAttribute("role", "listbox");
     list.setAttribute("aria-label", "Found");
     for (const [name, value] of Object.entries({
         role: "combobox", "aria-expanded": "false", "aria-controls": list.id, "aria-autocomplete": "list",
-        "aria-keyshortcuts": "/ Control+K",
     })) field.setAttribute(name, value);
     field.addEventListener("input", () => {
         clearTimeout(waiting);
@@ -93,7 +106,15 @@ if (field && list) {
     field.addEventListener("keydown", pressed);
     field.addEventListener("focusout", ({ relatedTarget }) => { if (!list.contains(relatedTarget)) close(); });
     list.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus
+    list.addEventListener("click", take);
 }
+
+const field = document.getElementById("go-to");
+for (const one of document.querySelectorAll("[data-offers]")) {
+    const list = document.getElementById(`${one.id}-offers`);
+    if (list) combine(one, list);
+}
+field?.setAttribute("aria-keyshortcuts", "/ Control+K");
 
 const isTyping = (event) => event.target.closest?.("input, textarea, select, [contenteditable]");
 let isLed = false;
