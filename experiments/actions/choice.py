@@ -7,14 +7,15 @@ starts: if that gives other jobs by then, because some have another status, the 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.workflows import read_jobs
+from experiments.autosubmit.command import Choice
 from experiments.catalogue.facts import join_names
 from experiments.catalogue.kinds import ActionKind
-from experiments.catalogue.selection import JOB_NAME_PATTERN
+from experiments.catalogue.selection import JOB_NAME_PATTERN, choose_each, intersect
 from experiments.models import Action, Experiment
 from jobs.workflow import Workflow
 
@@ -24,21 +25,27 @@ _NAME = re.compile(JOB_NAME_PATTERN)
 def name_chosen_jobs(
     kind: ActionKind, experiment: Experiment, parameters: dict[str, Any], read: Callable[[Experiment], Workflow]
 ) -> dict[str, Any]:
-    """Return the validated parameters with the names of the chosen jobs in place of a filter; `read` gives the jobs.
+    """Return the validated parameters with the names of the chosen jobs in place of filters; `read` gives the jobs.
 
-    Raises InvalidParameters when the filter means no job, and Conflict while the job list cannot be read.
+    Raises InvalidParameters when the filters mean no job, and Conflict while the job list cannot be read.
     """
-    given = (option for option in kind.options if option.is_filter and parameters.get(option.name))
-    way = next(given, None)
-    if way is None or way.choose is None:
+    filters = [option.name for option in kind.options if option.is_filter and parameters.get(option.name)]
+    if not filters:
         return parameters
     if experiment.problem:
         raise Conflict(f"Which jobs a filter means is not known now. {experiment.problem}")
-    names, doubts = way.choose(read(experiment), parameters[way.name])
+    choices = choose_each(read(experiment), {name: parameters[name] for name in filters})
+    names = intersect(choices)
     if not names:
-        raise InvalidParameters({way.name: doubts or ["No job is meant by this."]})
-    _require_names(way.name, names)
-    return {key: value for key, value in parameters.items() if key != way.name} | {"jobs": names}
+        raise InvalidParameters(_explain_nothing(choices))
+    _require_names(filters[0], names)
+    return {key: value for key, value in parameters.items() if key not in filters} | {"jobs": names}
+
+
+def _explain_nothing(choices: Mapping[str, Choice]) -> dict[str, list[str]]:
+    """Say at each filter why it means no job, or at the first that they mean none together."""
+    told = {name: doubts or ["No job is meant by this."] for name, (names, doubts) in choices.items() if not names}
+    return told or {next(iter(choices)): [f"No job is meant by these together: {', '.join(choices)}."]}
 
 
 def find_changed_choice(action: Action, experiment: Experiment) -> str:

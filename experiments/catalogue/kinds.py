@@ -134,9 +134,9 @@ class ActionKind:
     def covering(self) -> list["ActionKind"]:
         """The kinds whose rules at a site hold for this one, itself first.
 
-        They are those whose commands are all among its own, and the one in whose place it is shown.
+        They are those whose commands all begin with words of its own, and the one in whose place it is shown.
         """
-        within = (kind for kind in CATALOGUE.values() if all(step in self.steps for step in kind.steps))
+        within = (kind for kind in CATALOGUE.values() if {*kind.first_words} <= {*self.first_words})
         others = [kind for kind in within if kind.name != self.name]
         return [self, *others, *filter(None, [CATALOGUE.get(self.instead_of)])]
 
@@ -334,7 +334,7 @@ STATUS = Option(
 SET_STATUS = ActionKind(
     name="set_status",
     title="Set status",
-    help="Set the status of jobs, chosen by name or by a filter.",
+    help="Set the status of jobs, chosen by name or by filters that all hold.",
     target=Target.JOBS,
     role=Role.OPERATOR,
     steps=(
@@ -349,6 +349,26 @@ SET_STATUS = ActionKind(
     check=selection.check_choice,
     preview=previews.preview_set_status,
     is_edit=True,
+)
+
+RESET_AND_START = ActionKind(
+    name="reset_and_start",
+    title="Reset and start",
+    help="Make jobs READY, such as those that have failed, and run the experiment on.",
+    target=Target.JOBS,
+    role=Role.OPERATOR,
+    steps=(
+        Command(
+            words=("setstatus", "--save", "--noplot", f"{STATUS.flag}=READY", EXPID),
+            outcome=outcomes.count_changes("Changed"),
+            saving=("--save",),
+            options=(selection.JOBS, *selection.FILTERS),
+        ),
+        RUN_COMMAND,
+    ),
+    preconditions=(preconditions.refuse_without_jobs, preconditions.refuse_during_run),
+    check=selection.check_choice,
+    preview=previews.preview_reset,
 )
 
 

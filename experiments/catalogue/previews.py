@@ -70,6 +70,11 @@ def preview_set_status(workflow: Workflow, parameters: Parameters, reported: Rep
     return _make_effect(workflow, own, doubts + _warn_of_nothing(chosen, own, new) + early, changes)
 
 
+def preview_reset(workflow: Workflow, parameters: Parameters, reported: Reported = None) -> Effect:
+    """Preview a `setstatus` that makes the chosen jobs READY."""
+    return preview_set_status(workflow, {**parameters, "status": "READY"}, reported)
+
+
 def preview_live_change(workflow: Workflow, parameters: Parameters, _reported: Reported = None) -> Effect:
     """Preview a change that a run makes: exactly the named jobs that have another status. No dry run reports it."""
     new: str = parameters["status"]

@@ -1,6 +1,6 @@
 """The ways to say which jobs are meant: each option beside the function that finds its jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from experiments.autosubmit.command import Choice, Option, OptionType
 from experiments.catalogue.facts import Parameters, join_names
@@ -29,6 +29,13 @@ def _choose_by_section(workflow: Workflow, sections: Sequence[str]) -> Choice:
     absent = sorted(wanted - {row.section.upper() for row in workflow.rows})
     doubts = [f"no job is of section {section}." for section in absent]
     return [row.name for row in workflow.rows if row.section.upper() in wanted], doubts
+
+
+def _choose_by_member(workflow: Workflow, members: Sequence[str]) -> Choice:
+    wanted = {member.upper() for member in members}
+    absent = sorted(wanted - {row.member.upper() for row in workflow.rows if row.member})
+    doubts = [f"no job is of member {member}." for member in absent]
+    return [row.name for row in workflow.rows if row.member and row.member.upper() in wanted], doubts
 
 
 def _choose_by_chunks(workflow: Workflow, text: str) -> Choice:
@@ -72,6 +79,16 @@ FILTERS = (
         is_filter=True,
     ),
     Option(
+        name="filter_member",
+        type=OptionType.LIST,
+        pattern=r"[A-Za-z0-9_.+/-]+",
+        pattern_help="letters, digits, `_`, `.`, `+`, `/` and `-`",
+        help="All jobs of these members.",
+        example=["fc0"],
+        choose=_choose_by_member,
+        is_filter=True,
+    ),
+    Option(
         name="filter_chunks",
         max_bytes=10_240,
         pattern=r"\[[A-Za-z0-9_.+/ \[\]-]+\]",
@@ -86,19 +103,30 @@ FILTERS = (
 WAYS = {option.name: option for option in (JOBS, *FILTERS)}
 
 
+def choose_each(workflow: Workflow, parameters: Parameters) -> dict[str, Choice]:
+    """Return for each way that is given, by its name, the jobs that it means."""
+    given = {name: way for name, way in WAYS.items() if parameters.get(name)}
+    return {name: way.choose(workflow, parameters[name]) for name, way in given.items() if way.choose}
+
+
+def intersect(choices: Mapping[str, Choice]) -> list[str]:
+    """Return the names of the jobs that are in all of the choices, in the order of the first."""
+    first, *others = (names for names, _ in choices.values()) if choices else ([],)
+    common = set(first).intersection(*others)
+    return [name for name in first if name in common]
+
+
 def choose(workflow: Workflow, parameters: Parameters) -> Choice:
-    """Return the jobs that the parameters mean, by name or by a filter."""
-    for name, way in WAYS.items():
-        if way.choose and parameters.get(name):
-            names, doubts = way.choose(workflow, parameters[name])
-            return names, [f"{name}: {doubt}" for doubt in doubts]
-    return [], []
+    """Return the jobs that the parameters mean, by name or by filters that all hold, and doubts about each way."""
+    choices = choose_each(workflow, parameters)
+    return intersect(choices), [f"{name}: {doubt}" for name, (_, doubts) in choices.items() for doubt in doubts]
 
 
 def check_choice(parameters: Parameters) -> dict[str, str]:
-    """Return the errors of the choice: it must be exactly one, and a filter must be readable."""
-    if sum(bool(parameters.get(way)) for way in WAYS) != 1:
-        return {"jobs": f"Choose the jobs in exactly one way: {', '.join(WAYS)}."}
+    """Return the errors of the choice: names or filters, and a filter of chunks must be readable."""
+    filters = [option.name for option in FILTERS]
+    if bool(parameters.get("jobs")) == any(parameters.get(name) for name in filters):
+        return {"jobs": f"Choose the jobs either by name or by filters, which then all hold: {', '.join(filters)}."}
     if parameters.get("filter_chunks"):
         try:
             read_chunk_filter(parameters["filter_chunks"])

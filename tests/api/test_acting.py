@@ -245,11 +245,11 @@ def test_an_unknown_job_in_the_body_is_named(as_operator: APIClient, experiment:
 
 
 def test_every_kind_has_a_route() -> None:
-    routed = {("site", False), ("experiment", False), ("experiment", True), ("jobs", True)}
+    routed = {("site", False), ("experiment", False), ("experiment", True), ("jobs", False), ("jobs", True)}
     assert {(kind.target.value, kind.is_edit) for kind in CATALOGUE.values()} <= routed
     assert [kind.name for kind in CATALOGUE.values() if kind.target is Target.SITE] == ["create"]
     jobs = [kind.name for kind in CATALOGUE.values() if kind.target is Target.JOBS]
-    assert jobs == ["set_status", "set_status_live"]
+    assert jobs == ["set_status", "reset_and_start", "set_status_live"]
     edits = [kind.name for kind in CATALOGUE.values() if kind.is_edit]
     assert edits == ["set_status", "set_status_live", "update_description"]
 

@@ -21,6 +21,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "create": {"description": "Ocean"},
     "update_description": {"description": "Ocean"},
     "set_status": {"status": "READY", "filter_status": ["FAILED"]},
+    "reset_and_start": {"filter_status": ["FAILED"]},
     "set_status_live": {"status": "READY", "jobs": ["a000_B"]},
 }
 
@@ -56,7 +57,7 @@ def test_every_kind_answers_its_commands_and_changes_nothing(
     site = chain.site.autosubmit
     expid = "" if kind == "create" else "a000"
     parameters = BODIES.get(kind, {})
-    if kind == "set_status":  # a filter is told by names
+    if "filter_status" in parameters:  # it is told by names
         parameters = {"status": "READY", "jobs": ["a000_A"]}
     assert answer.json()["command"] == CATALOGUE[kind].make_command_lines(site, expid, parameters)
     assert list(Job.objects.values_list("name", "status")) == before

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.one_database
 
 # What each may request, by the pages on which they find it.
 OPERATES = {
-    "/v4/experiments/a000": {"run", "stop", "restart", "update_description"},
+    "/v4/experiments/a000": {"run", "stop", "restart", "reset_and_start", "update_description"},
     "/v4/experiments/a000/jobs": {"set_status", "set_status_live"},
     "/v4/experiments/a000/jobs/a000_POST": {"set_status", "set_status_live"},
 }

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from autosubmit_portal.api.openapi.documentation import list_kinds, write_table
+from autosubmit_portal.api.openapi.documentation import list_actions, write_table
 from autosubmit_portal.audit.models import AuditEntry
-from experiments.catalogue.kinds import Target
 from experiments.models import Action, Experiment
 
 pytestmark = pytest.mark.one_database
@@ -90,6 +89,6 @@ def test_generating_what_has_not_begun_needs_none(as_manager: APIClient, experim
 
 
 def test_the_document_says_which_kinds_may_need_one() -> None:
-    rows = write_table(list_kinds(Target.EXPERIMENT)).splitlines()
+    rows = write_table(list_actions()).splitlines()
     needing = [row.split("`")[1] for row in rows if "Needs a `reason`" in row]
     assert needing == ["stop", "restart", "generate"]

@@ -38,6 +38,9 @@ def changed(found: Effect) -> list[str]:
         ({"filter_section": ["sim", "POST"]}, ["SIM_1", "SIM_2", "POST_2"]),
         ({"filter_section": ["Any"]}, ["SETUP", "SIM_1", "SIM_2", "POST_2", "LONG"]),
         ({"filter_chunks": "[ 20000101 [ fc0 [2-9] ] ]"}, ["SIM_2", "POST_2"]),
+        ({"filter_member": ["FC0"]}, ["SIM_1", "SIM_2", "POST_2"]),
+        ({"filter_member": ["fc0"], "filter_status": ["WAITING", "RUNNING"]}, ["SIM_2", "POST_2"]),
+        ({"filter_section": ["SIM"], "filter_status": ["RUNNING"]}, []),
     ],
     ids=str,
 )

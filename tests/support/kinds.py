@@ -27,13 +27,13 @@ def commands_of(kind: ActionKind, expid: str, parameters: Mapping[str, Any]) -> 
 
 def route_of(kind: ActionKind, expid: str = "a000") -> tuple[str, str]:
     """Return the method and the address that ask for a kind; jobs become READY by it."""
-    match kind.target:
-        case Target.SITE:
+    match kind.target, kind.is_edit:
+        case Target.SITE, _:
             return "post", "/v4/experiments?site=local"
-        case Target.JOBS:
+        case Target.JOBS, True:
             return "patch", f"/v4/experiments/{expid}/jobs?status=READY&live={str(kind.needs_run).lower()}"
-    if kind.is_edit:
-        return "patch", f"/v4/experiments/{expid}?"
+        case Target.EXPERIMENT, True:
+            return "patch", f"/v4/experiments/{expid}?"
     return "post", f"/v4/experiments/{expid}?action={kind.name}"
 
 

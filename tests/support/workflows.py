@@ -27,6 +27,13 @@ def failing() -> Workflow:
     return Workflow(description="failing", sections=sections, sleep_seconds=0)
 
 
+def mending() -> Workflow:
+    """Return ONCE, which fails the first time and ends well the second, and AFTER, which waits for it."""
+    script = 'mkdir "$0.tried" || exit 0\necho fails the first time >&2\nexit 1'
+    sections = (Section(name="ONCE", script=script), Section(name="AFTER", after="ONCE"))
+    return Workflow(description="mending", sections=sections, sleep_seconds=0)
+
+
 def long(sleep: float = 600) -> Workflow:
     """Return LONG, which sleeps, and AFTER, which waits for it."""
     sections = (Section(name="LONG", script=f"sleep {sleep}", wallclock="24:00"), Section(name="AFTER", after="LONG"))
@@ -66,6 +73,7 @@ KINDS = {
     "small": small,
     "waiting": small,  # make_experiment leaves it without a job list
     "failing": failing,
+    "mending": mending,
     "long": long,
     "mixed": mixed,
     "medium": medium,

@@ -304,9 +304,9 @@ PATH = {
 }
 
 
-def list_kinds(target: Target, *, is_edit: bool = False) -> list[ActionKind]:
-    """Return the kinds that a route offers."""
-    return [kind for kind in CATALOGUE.values() if kind.target is target and kind.is_edit is is_edit]
+def list_actions() -> list[ActionKind]:
+    """Return the kinds that are asked for as the `action` on an experiment."""
+    return [kind for kind in CATALOGUE.values() if kind.target is not Target.SITE and not kind.is_edit]
 
 
 def write_table(kinds: Sequence[ActionKind]) -> str:
@@ -330,7 +330,7 @@ def _list_options(kind: ActionKind) -> str:
 
 def make_action_parameter() -> OpenApiParameter:
     """Return the parameter that chooses what is done to an experiment."""
-    kinds = list_kinds(Target.EXPERIMENT)
+    kinds = list_actions()
     return OpenApiParameter(
         "action",
         # Not `enum=`, which sorts: the first one is what the page proposes, and it should not be a destructive one.
@@ -366,7 +366,7 @@ def _make_body(operation_id: str, kinds: Sequence[ActionKind], left_out: frozens
 
 def _make_query(kind: ActionKind) -> dict[str, str]:
     """Return what an address says to ask for a kind of action."""
-    if kind.target is Target.EXPERIMENT and not kind.is_edit:
+    if kind in list_actions():
         return {"action": kind.name}
     return {"live": "true"} if kind.needs_run else {}
 

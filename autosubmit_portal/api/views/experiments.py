@@ -14,7 +14,7 @@ from autosubmit_portal.api.openapi.documentation import (
     CONDITIONAL,
     answer,
     change,
-    list_kinds,
+    list_actions,
     make_action_parameter,
     operation,
 )
@@ -24,10 +24,10 @@ from autosubmit_portal.api.query.queries import ActQuery, ChangeQuery, CreateQue
 from autosubmit_portal.api.query.selection import make_selection
 from autosubmit_portal.api.serializers.experiments import ExperimentDetail, ExperimentItem, ExperimentList
 from experiments.actions.refusals import InvalidParameters
-from experiments.catalogue.kinds import CREATE, UPDATE_DESCRIPTION, ActionKind, Target
+from experiments.catalogue.kinds import CREATE, UPDATE_DESCRIPTION, ActionKind
 from experiments.models import Experiment, annotate_active_action_id
 
-ACTIONS = {kind.name: kind for kind in list_kinds(Target.EXPERIMENT)}
+ACTIONS = {kind.name: kind for kind in list_actions()}
 
 
 class ExperimentViewSet(ExperimentPages, RevalidatedViewSet):

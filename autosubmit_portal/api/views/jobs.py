@@ -27,6 +27,7 @@ from autosubmit_portal.api.serializers.jobs import Children, Failure, JobDetail,
 from experiments.autosubmit.plans import PLANNED, Plans, add_plan
 from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue.kinds import SET_STATUS, SET_STATUS_LIVE, ActionKind
+from experiments.catalogue.selection import WAYS
 from experiments.failures import Explanation, explain
 from experiments.logs import Logs
 from experiments.models import Experiment, Run
@@ -113,7 +114,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         in_address=["status"],
     )
     def partial_bulk_update(self, request: Request, expid: str) -> Response:
-        """Set the status of jobs, chosen in exactly one way: by name (`jobs`) or by one of the filters.
+        """Set the status of jobs, chosen by name (`jobs`) or by filters, which then all hold.
 
         While the experiment runs this is refused, unless `live` has the run itself do it.
         """
@@ -139,7 +140,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         kinds=[SET_STATUS, SET_STATUS_LIVE],
         query=SetStatusQuery,
         parameters=[make_option_parameter(SET_STATUS, "status")],
-        in_address=["status", "jobs", "filter_status", "filter_section", "filter_chunks"],
+        in_address=["status", *WAYS],
     )
     def partial_update(self, request: Request, expid: str, job: str) -> Response:
         """Set the status of one job. While the experiment runs this is refused, unless `live` has the run do it."""

@@ -51,6 +51,22 @@ class ActionAdmin(ApprovalPages):
     live_seconds = 3
     list_display = ("what", "chip", "of_experiment", "by", "requested", "took", "result")
     long_fields = LONG_FIELDS
+    csv_columns = {
+        "id": "pk",
+        "site": "site__slug",
+        "expid": "expid",
+        "kind": "kind",
+        "state": "state",
+        "actor_name": "actor_name",
+        "on_behalf_of": "on_behalf_of",
+        "door": "door",
+        "reason": "reason",
+        "requested_at": "requested_at",
+        "started_at": "started_at",
+        "ended_at": "ended_at",
+        "exit_status": "exit_status",
+        "message": "message",
+    }
     list_select_related = ("experiment", "site")
     list_filter = (
         "state",

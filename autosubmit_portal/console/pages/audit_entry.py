@@ -10,7 +10,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.audit.origin import make_origin
 from autosubmit_portal.console.parts import filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
@@ -26,6 +28,22 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     page_template = "admin/portal/audit_entry.html"
     live_seconds = 5
     list_display = ("at_time", "happened", "who", "door", "address", "about", "said")
+    csv_columns = {
+        "id": "pk",
+        "at": "at",
+        "event": "event",
+        "actor_name": "actor_name",
+        "on_behalf_of": "on_behalf_of",
+        "credential": "credential",
+        "door": "door",
+        "address": "address",
+        "subject": "subject",
+        "site": "site",
+        "expid": "expid",
+        "action_id": "action_id",
+        "message": "message",
+        "digest": "digest",
+    }
     long_fields = ("details",)
     list_display_links = ("happened",)
     list_filter = (
@@ -67,6 +85,11 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the entries that the user may see."""
         return list_visible_entries(request.user)
+
+    def record_csv(self, request: HttpRequest) -> None:
+        """Record that somebody takes entries away, and which."""
+        details = {"format": "csv", "query": request.GET.dict()}
+        trail.record("audit.exported", origin=make_origin(request), subject="audit trail", details=details)
 
     def get_page_context(self, request: HttpRequest, obj: AuditEntry) -> dict[str, Any]:
         """Return the entry and the experiment that it is about."""

@@ -57,6 +57,22 @@ class ExperimentAdmin(
     request_targets = (Target.EXPERIMENT, Target.JOBS)
     page_template = "admin/portal/experiment.html"
     live_seconds = 4
+    csv_columns = {
+        "site": "site__slug",
+        "expid": "expid",
+        "description": "description",
+        "owner": "owner",
+        "hpc": "hpc",
+        "version": "version",
+        "is_running": "is_running",
+        "total_jobs": "total_jobs",
+        "failed_jobs": "failed_jobs",
+        "status_counts": "status_counts",
+        "created_at": "created_at",
+        "changed_at": "changed_at",
+        "problem": "problem",
+        "gone_at": "gone_at",
+    }
     search_fields = ("expid", "description", "owner", "recorded_owner")
     search_placeholder = "expid, description or owner"
     list_filter = (

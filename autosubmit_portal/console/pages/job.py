@@ -63,6 +63,25 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
     request_targets = (Target.JOBS,)
     page_template = "admin/portal/job.html"
     live_seconds = 5
+    csv_columns = {
+        "site": "experiment__site__slug",
+        "expid": "experiment__expid",
+        "name": "name",
+        "status": "status",
+        "section": "section",
+        "date": "date",
+        "member": "member",
+        "chunk": "chunk",
+        "split": "split",
+        "platform": "platform",
+        "remote_id": "remote_id",
+        "processors": "processors",
+        "wallclock": "wallclock",
+        "fail_count": "fail_count",
+        "submitted_at": "submitted_at",
+        "started_at": "started_at",
+        "finished_at": "finished_at",
+    }
     search_fields = ("name",)
     search_placeholder = "job name"
     list_display = (

@@ -27,6 +27,20 @@ class RunAdmin(ReadOnlyAdmin):
 
     page_template = "admin/portal/run.html"
     list_display = ("run", "of_experiment", "shares", "completed", "failed", "total", "started", "took")
+    csv_columns = {
+        "site": "experiment__site__slug",
+        "expid": "experiment__expid",
+        "run_id": "run_id",
+        "started_at": "started_at",
+        "finished_at": "finished_at",
+        "completed": "completed",
+        "failed": "failed",
+        "running": "running",
+        "queuing": "queuing",
+        "submitted": "submitted",
+        "suspended": "suspended",
+        "total": "total",
+    }
     list_select_related = ("experiment__site",)
     list_filter = (filters.ExperimentFilter,)
     search_fields = ("experiment__expid",)

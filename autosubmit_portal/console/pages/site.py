@@ -179,6 +179,15 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
     live_seconds = 5
     actions = None
     list_display = ("slug", "name", "health", "autosubmit_version", "mirrored", "queue", "is_default")
+    csv_columns = {
+        "slug": "slug",
+        "name": "name",
+        "problem": "problem",
+        "autosubmit_version": "autosubmit_version",
+        "mirrored_at": "mirrored_at",
+        "queue": "queue",
+        "is_default": "is_default",
+    }
     search_fields = ("slug", "name")
     fieldsets = (
         (None, {"fields": ("name", "slug", "is_default")}),

@@ -1,9 +1,10 @@
 """Common to the pages of all models: read-only lists, a page for each row, no counting of big tables."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
@@ -17,6 +18,7 @@ from django.utils.functional import cached_property
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import stamps
+from autosubmit_portal.console.parts import csv_lists
 from autosubmit_portal.console.parts.actions import explain_refusal
 from experiments.actions.refusals import Refusal
 
@@ -88,6 +90,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
 
     `long_fields` are read for the page of a row, not for the list. `pages` are the pages of Django's admin that there
     are, by the ends of their names; None for all. `refusals` are what a change of a row may be refused with.
+    `csv_columns` are fields by their headings; a list that has them is offered as CSV.
     """
 
     row_part = "<int:object_id>"
@@ -95,6 +98,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
     pages: tuple[str, ...] | None = None
     refusals: tuple[type[Exception], ...] = (policy.Forbidden, Refusal)
 
+    csv_columns: Mapping[str, str] = {}
     list_per_page = 50
     show_full_result_count = False
     paginator = BoundedPaginator
@@ -102,14 +106,34 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
     search_placeholder = "Search"
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the list with what the template needs to keep it live."""
+        """Show the list with what the template needs to keep it live, or answer it as CSV."""
+        if self.csv_columns and request.method == "GET" and request.GET.get(csv_lists.FORMAT) == "csv":
+            return cast("HttpResponse", self._answer_csv(request))  # a stream, which Django takes as well
         context = {
+            "has_csv": bool(self.csv_columns),
             "live_seconds": self.live_seconds,
             "search_placeholder": self.search_placeholder,
             "title": str(self.opts.verbose_name_plural).capitalize(),
             **self.get_list_context(request),
         }
         return super().changelist_view(request, context | (extra_context or {}))
+
+    def _answer_csv(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the rows of the list, on all its pages; what its filters do not understand leads to the list."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        query = request.GET.copy()
+        del query[csv_lists.FORMAT]
+        request.GET = query  # type: ignore[assignment]  # the list would take the format for a filter
+        try:
+            rows = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(request.path)
+        self.record_csv(request)
+        return csv_lists.answer_csv(rows, self.csv_columns, str(self.opts.verbose_name_plural).replace(" ", "-"))
+
+    def record_csv(self, request: HttpRequest) -> None:
+        """Record that somebody takes the list away; of most lists that is not recorded."""
 
     def get_list_context(self, request: HttpRequest) -> dict[str, Any]:
         """Return what the page of the list shows besides the list."""

@@ -91,6 +91,9 @@ def test_a_restart_waits_where_a_start_does(operator: User, ready: Experiment) -
     [
         ("run", "restart", True),
         ("restart", "run", False),
+        ("run", "reset_and_start", True),
+        ("set_status", "reset_and_start", True),
+        ("reset_and_start", "set_status", False),
         ("set_status", "set_status_live", True),
         ("set_status_live", "set_status", False),
         ("run", "generate", False),

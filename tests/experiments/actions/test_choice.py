@@ -66,6 +66,7 @@ def named(request: ActionRequest) -> list[str]:
         ({"filter_section": ["transfer.a"]}, 5),
         ({"filter_section": ["Any"]}, 8),
         ({"filter_status": ["WAITING"]}, 8),
+        ({"filter_section": ["SIM"], "filter_chunks": "[ 2000010112 [ fc-0 [1-2] ] ]"}, 2),
         ({"filter_chunks": "[ 2000010112 [ fc-0 [1] ] ]"}, 3),
     ],
     ids=str,
@@ -89,6 +90,19 @@ def test_the_action_keeps_what_was_asked_for(ask: Callable[..., ActionRequest]) 
 def test_a_filter_that_means_no_job_is_refused_and_says_which(ask: Callable[..., ActionRequest]) -> None:
     with pytest.raises(InvalidParameters, match=r"^filter_status: no job is FAILED\.$"):
         request_action(ask(filter_status=["FAILED"]))
+
+
+def test_filters_that_mean_no_job_together_are_refused_and_named(
+    experiment: Experiment, ask: Callable[..., ActionRequest]
+) -> None:
+    factories.create_job(experiment, "a000_ONE", section="ONE")
+    with pytest.raises(InvalidParameters, match=r"by these together: filter_section, filter_member\."):
+        request_action(ask(filter_section=["ONE"], filter_member=["fc-0"]))
+
+
+def test_each_filter_that_means_no_job_says_so(ask: Callable[..., ActionRequest]) -> None:
+    with pytest.raises(InvalidParameters, match=r"^filter_member: no job is of member FC9\.$"):
+        request_action(ask(filter_section=["SIM"], filter_member=["fc9"]))
 
 
 def test_jobs_that_have_changed_since_are_not_changed(

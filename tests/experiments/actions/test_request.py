@@ -165,9 +165,9 @@ def test_an_unknown_parameter_is_named(operator: User, ready: Experiment) -> Non
         request_action(asked(operator, "run", ready, speed="fast"))
 
 
-def test_jobs_are_chosen_in_one_way_only(operator: User, ready: Experiment) -> None:
+def test_jobs_are_chosen_by_name_or_by_filters(operator: User, ready: Experiment) -> None:
     parameters = {"status": "READY", "jobs": ["a000_SIM"], "filter_status": ["FAILED"]}
-    with pytest.raises(InvalidParameters, match="exactly one way"):
+    with pytest.raises(InvalidParameters, match="either by name or by filters"):
         request_action(asked(operator, "set_status", ready, **parameters))
 
 

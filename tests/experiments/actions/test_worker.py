@@ -137,6 +137,19 @@ def test_a_restart_does_not_run_what_could_not_be_recovered(experiment: Experime
     assert (action.state, action.exit_status, stand_in.started()) == (State.FAILED, 1, ["recovery"])
 
 
+def test_jobs_are_reset_and_then_run(experiment: Experiment, stand_in: StandIn) -> None:
+    job = f"{experiment.expid}_SIM"
+    action = executed(queued(experiment, "reset_and_start", jobs=[job]))
+    assert (action.state, stand_in.started()) == (State.SUCCEEDED, ["setstatus", "run"])
+    assert (action.job_changes, counts(experiment)) == ([[job, "READY"]], {"COMPLETED": 3})
+
+
+def test_nothing_runs_whose_jobs_could_not_be_reset(experiment: Experiment, stand_in: StandIn) -> None:
+    stand_in.let_fail("setstatus")
+    action = executed(queued(experiment, "reset_and_start", jobs=[f"{experiment.expid}_SIM"]))
+    assert (action.state, stand_in.started()) == (State.FAILED, ["setstatus"])
+
+
 def test_a_task_that_is_delivered_twice_starts_one_command(experiment: Experiment, stand_in: StandIn) -> None:
     action = executed(queued(experiment, "generate"))
     execute(action.pk)
