@@ -159,7 +159,7 @@ def by_bulk(world: World, kind: ActionKind) -> str:
         "kind": kind.name,
         "reason": "A test",
         "targets": [{"expid": "a000", **of_jobs}],
-        "parameters": STATUS if kind in OF_JOBS else filled(kind),
+        "parameters": filled(kind),
     }
     result = client.post("/v4/actions", body, format="json").json()["results"][0]
     return {202: "Y", 403: "n", 404: "H"}.get(result["status"], str(result))
