@@ -1,5 +1,6 @@
 """The settings, and `.env.example`, which promises to list them all."""
 
+import json
 import os
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import psycopg.conninfo
 import pytest
 from django.conf import settings
 
@@ -172,3 +174,15 @@ def test_providers_stand_side_by_side(tmp_path: Path) -> None:
 def test_a_provider_that_is_half_set_is_noticed(tmp_path: Path, name: str, missing: str) -> None:
     assert read_providers(tmp_path, **{name: "something"}) == [missing]
     assert read_providers(tmp_path, **{name: ""}) == []
+
+
+def test_a_link_to_postgresql_that_is_cut_ends_before_the_system_gives_up(tmp_path: Path) -> None:
+    url = "postgres://portal@database.example.org/portal"
+    code = "import json; print(json.dumps(settings.DATABASES['default']['OPTIONS']))"
+    options = json.loads(_start(tmp_path, code, PORTAL_DATABASE_URL=url).stdout)
+    of_libpq = {
+        name: text for name, text in options.items() if name not in ("server_side_binding", "prepare_threshold")
+    }
+    assert psycopg.conninfo.conninfo_to_dict(psycopg.conninfo.make_conninfo(url, **of_libpq))["tcp_user_timeout"] == (
+        "20000"
+    )
