@@ -28,7 +28,6 @@ from jobs.autosubmit.secrets import mask_text
 from tests.api.test_schema import document
 from tests.support import factories
 from tests.support.corpus import CORPUS, DENSE, FORMULA, HEADER
-from tests.support.kinds import commands_of
 
 TEXTS = (OptionType.TEXT, OptionType.LONG_TEXT, OptionType.LIST)
 FIELDS = [(kind, option) for kind in CATALOGUE.values() for option in kind.options if option.type in TEXTS]
@@ -94,14 +93,15 @@ def test_a_text_of_an_action_is_refused_or_one_argument(kind: ActionKind, option
 
 
 def assert_one_argument(kind: ActionKind, option: Option, given: dict[str, Any], value: Any, text: str) -> None:
-    (usual,) = commands_of(kind, "a000", given | {option.name: option.example})
-    (hostile,) = commands_of(kind, "a000", given | {option.name: value})
+    (step,) = (step for step in kind.steps if option in step.options)
+    (usual,) = step.make_argvs("a000", given | {option.name: option.example})
+    (hostile,) = step.make_argvs("a000", given | {option.name: value})
     changed = [pair for pair in zip(usual, hostile, strict=True) if pair[0] != pair[1]]
     if option.is_filter or option.names_program:  # it chooses jobs or a program, and reaches no command itself
         assert changed == [], text
         return
     assert changed == [(option.make_elements(option.example)[0], option.make_elements(value)[0])], text
-    takes_no_options = "--" in hostile[: hostile.index(changed[0][1])] or kind.steps[0].script
+    takes_no_options = "--" in hostile[: hostile.index(changed[0][1])] or step.script
     assert option.flag or takes_no_options or not text.startswith("-"), text
 
 
