@@ -38,7 +38,7 @@ JOIN access_sitepolicy policy ON policy.site_id = account.site_id
 JOIN experiments_site site ON site.id = account.site_id
 WHERE account.user_id {whose} AND policy.owner_role IS NOT NULL
 UNION ALL
-SELECT DISTINCT grantee_id, 0, NULL, '', NULL, NULL, '', '', ''
+SELECT grantee_id, 0, NULL, '', NULL, NULL, '', '', ''
 FROM access_delegation WHERE grantee_id {whose} AND revoked_at IS NULL AND ends_at > %s
 """
 
