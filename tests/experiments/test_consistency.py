@@ -419,7 +419,8 @@ def test_a_real_run_that_is_killed_leaves_a_contradiction(
     expid = make_experiment("long")
     run = start_run(site_of_autosubmit, expid)
     wait_for(lambda: seen(site_of_autosubmit, expid).count("RUNNING") == 1)
-    wait_for(lambda: seen(site_of_autosubmit, expid).disagreement == "")
+    wait_for(lambda: seen(site_of_autosubmit, expid).recorded_status == "RUNNING")
+    assert seen(site_of_autosubmit, expid).disagreement == ""
     run.kill()
     run.wait()
     contradiction = "Autosubmit's database says RUNNING and the job list has 1 RUNNING, but no process"
