@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.conftest import be_signed_in
-from tests.support.services import Portal
+from tests.support.services import Http, Portal
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.parametrize("portal", ["sqlite"], indirect=True)
@@ -43,7 +43,7 @@ class Hand:
 
 def ended(portal: Portal, expid: str, action: str) -> None:
     """Ask for an action and wait for its end."""
-    asked = portal.http.post(f"/v4/experiments/{expid}?action={action}", {})
+    asked = portal.http.post(f"/v4/experiments/{expid}?action={action}", {"reason": "Another run"})
     assert asked.status == 202, asked.body
     wait_for(lambda: portal.http.get(asked.body["url"]).body["ended_at"])
 
@@ -173,3 +173,28 @@ def test_failed_and_suspended_jobs_of_two_members_are_reset_in_six_clicks(page: 
     suspended = portal.http.get(f"/v4/experiments/{expid}/jobs?status=SUSPENDED&view=quick").body["jobs"]
     assert {job["name"].split("_")[2] for job in suspended} == {"fc3"}
     assert hand.clicks <= 6
+
+
+def test_a_colleague_gets_rights_on_an_experiment_in_five_clicks(page: Page, portal: Portal, broken: str) -> None:
+    colleague = portal.create_user("Viewer")
+    page.goto(f"/experiments/{broken}/")
+    hand = Hand(page)
+    hand.follow("Access")
+    page.get_by_role("combobox", name="Who").fill(colleague.username)
+    hand.confirm("Give")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(colleague.username)
+    client = Http(portal.url, colleague.token)
+    assert client.post(f"/v4/experiments/{broken}?action=run&dry_run=true", {}).status == 200
+    assert hand.clicks <= 5
+
+
+def test_the_last_two_runs_are_compared_in_two_clicks(page: Page, portal: Portal) -> None:
+    expid = mirrored(portal, "small")
+    ended(portal, expid, "run")
+    ended(portal, expid, "generate")
+    wait_for(lambda: len(portal.http.get(f"/v4/experiments/{expid}/runs").body["runs"]) == 2)
+    page.goto(f"/experiments/{expid}/")
+    hand = Hand(page)
+    hand.follow("Compare")
+    expect(page.get_by_role("main")).to_contain_text("COMPLETED")
+    assert hand.clicks <= 2
