@@ -358,10 +358,9 @@ RESET_AND_START = ActionKind(
     target=Target.JOBS,
     role=Role.OPERATOR,
     steps=(
-        Command(
+        replace(
+            SET_STATUS.steps[0],
             words=("setstatus", "--save", "--noplot", f"{STATUS.flag}=READY", EXPID),
-            outcome=outcomes.count_changes("Changed"),
-            saving=("--save",),
             options=(selection.JOBS, *selection.FILTERS),
         ),
         RUN_COMMAND,

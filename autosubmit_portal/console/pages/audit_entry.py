@@ -16,6 +16,7 @@ from autosubmit_portal.audit.origin import make_origin
 from autosubmit_portal.console.parts import filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
+from autosubmit_portal.console.parts.csv_lists import FORMAT
 from autosubmit_portal.console.site import console
 from experiments.audit_visibility import find_experiment, list_visible_entries
 from jobs.autosubmit.secrets import mask_text
@@ -88,7 +89,8 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     def record_csv(self, request: HttpRequest) -> None:
         """Record that somebody takes entries away, and which."""
-        details = {"format": "csv", "query": request.GET.dict()}
+        query = request.GET.dict()
+        details = {"format": query.pop(FORMAT), "query": query}
         trail.record("audit.exported", origin=make_origin(request), subject="audit trail", details=details)
 
     def get_page_context(self, request: HttpRequest, obj: AuditEntry) -> dict[str, Any]:

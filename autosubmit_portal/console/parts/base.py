@@ -60,6 +60,11 @@ class BriefChangeList(ChangeList):
         console_admin = cast("ConsoleAdmin", self.model_admin)
         return super().get_queryset(*args, **kwargs).defer(*console_admin.long_fields)
 
+    def get_filters_params(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return what the address says of filters: the format that it asks for is none."""
+        found = super().get_filters_params(*args, **kwargs)
+        return {name: value for name, value in found.items() if name != csv_lists.FORMAT}
+
     def url_for_result(self, result: Any) -> str:
         """Return the address of the page of a row."""
         console_admin = cast("ConsoleAdmin", self.model_admin)
@@ -122,9 +127,6 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
         """Answer the rows of the list, on all its pages; what its filters do not understand leads to the list."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        query = request.GET.copy()
-        del query[csv_lists.FORMAT]
-        request.GET = query  # type: ignore[assignment]  # the list would take the format for a filter
         try:
             rows = self.get_changelist_instance(request).queryset
         except IncorrectLookupParameters:

@@ -6,6 +6,8 @@ import sys
 
 import django
 
+from tests.tools.cases.hosts import Missing, require_means
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
@@ -13,7 +15,6 @@ from tests.tools.cases.case import find_program  # noqa: E402 - the models need 
 from tests.tools.cases.climate_dt import ClimateDT  # noqa: E402
 from tests.tools.cases.edito import EDITO  # noqa: E402
 from tests.tools.cases.es import ES  # noqa: E402
-from tests.tools.cases.hosts import Missing, require_means  # noqa: E402
 
 CASES = {case.name: case for case in (ES, ClimateDT, EDITO)}
 
