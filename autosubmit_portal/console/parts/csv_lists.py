@@ -18,14 +18,19 @@ _ROWS_AT_ONCE = 2000
 _MASKED = ("message", "reason")
 
 
-def answer_csv(rows: "QuerySet[Any]", columns: Mapping[str, str], name: str) -> StreamingHttpResponse:
-    """Answer a file called `name` with these rows as a stream, at most MOST_ROWS; `columns` are fields by heading."""
-    values = rows.values_list(*columns.values())[:MOST_ROWS].iterator(chunk_size=_ROWS_AT_ONCE)
+def answer_csv_rows(rows: Iterator[dict[str, Any]], columns: list[str], name: str) -> StreamingHttpResponse:
+    """Answer a file called `name` with these rows as a stream."""
     return StreamingHttpResponse(
-        write_csv_lines(_write_rows(values, [*columns]), [*columns]),
+        write_csv_lines(rows, columns),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )
+
+
+def answer_csv(rows: "QuerySet[Any]", columns: Mapping[str, str], name: str) -> StreamingHttpResponse:
+    """Answer a file called `name` with these rows as a stream, at most MOST_ROWS; `columns` are fields by heading."""
+    values = rows.values_list(*columns.values())[:MOST_ROWS].iterator(chunk_size=_ROWS_AT_ONCE)
+    return answer_csv_rows(_write_rows(values, [*columns]), [*columns], name)
 
 
 def _write_rows(values: Iterator[tuple[Any, ...]], columns: list[str]) -> Iterator[dict[str, Any]]:
