@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.urls import reverse
-from django.utils.translation import gettext_lazy as _
 
 from autosubmit_portal.access.models import ApiToken, Delegation, Team
 from autosubmit_portal.access.rights import policy, teams
@@ -110,9 +109,7 @@ GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
             _list_of(Delegation, "Delegations", "Rights that are lent for a time, by you or to you."),
             _list_of(ApiToken, "API tokens", "For programs that work in your name."),
             Page(
-                name=_("Preferences"),
-                route="admin:preferences",
-                about=_("The time zone and the language of your console."),
+                name="Preferences", route="admin:preferences", about="The time zone and the language of your console."
             ),
             Page(
                 name="Change password",
