@@ -109,6 +109,9 @@ GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
             _list_of(Delegation, "Delegations", "Rights that are lent for a time, by you or to you."),
             _list_of(ApiToken, "API tokens", "For programs that work in your name."),
             Page(
+                name="Preferences", route="admin:preferences", about="The time zone and the language of your console."
+            ),
+            Page(
                 name="Change password",
                 route="admin:password_change",
                 about="A new password for your account.",
