@@ -93,7 +93,7 @@ GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
     (
         "People",
         (
-            _list_of(User, "Users", "The accounts of people, and what each may do."),
+            _list_of(User, "People", "Accounts: who may do what, who was here when, who is locked out."),
             _list_of(Group, "Groups", "Roles that hold everywhere, and who has them."),
             Page(
                 name="Failed sign-ins",

@@ -17,6 +17,8 @@ from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from autosubmit_portal.access.models import Delegation
+from autosubmit_portal.access.rights.people import may_see_accounts
+from autosubmit_portal.access.sources import say_source
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts import times
 from autosubmit_portal.console.parts.markdown import render_markdown
@@ -153,6 +155,15 @@ def status_chip(status: str) -> SafeString:
 def show_excerpt(text: str) -> SafeString:
     """Show the beginning of a text that may be long."""
     return format_html('<span class="about" title="{0}">{0}</span>', text[:300])
+
+
+@register.simple_tag(takes_context=True)
+def person_link(context: Mapping[str, Any], person: Any) -> SafeString | str:
+    """Name a person; with a link to their page for those who may see it."""
+    reader = context["request"].user
+    if person.pk != reader.pk and not may_see_accounts(reader):
+        return str(person)
+    return format_html('<a href="{}">{}</a>', reverse("admin:auth_user_change", args=[person]), person)
 
 
 def link_to_experiment(experiment: Experiment) -> SafeString:
@@ -312,6 +323,12 @@ def pretty(value: Any) -> str:
 def mask_secrets(value: Any) -> Any:
     """Hide the secrets in a text; other values are as they are."""
     return mask_text(value) if isinstance(value, str) else value
+
+
+@register.filter
+def source(name: str) -> str:
+    """Say who keeps a right: people, or a provider of identities."""
+    return say_source(name)
 
 
 @register.filter
