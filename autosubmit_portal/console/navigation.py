@@ -93,7 +93,7 @@ GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
     (
         "People",
         (
-            _list_of(User, "Users", "The accounts of people, and what each may do."),
+            _list_of(User, "People", "Accounts: who may do what, who was here when, who is locked out."),
             _list_of(Group, "Groups", "Roles that hold everywhere, and who has them."),
             Page(
                 name="Failed sign-ins",
@@ -108,6 +108,9 @@ GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
         (
             _list_of(Delegation, "Delegations", "Rights that are lent for a time, by you or to you."),
             _list_of(ApiToken, "API tokens", "For programs that work in your name."),
+            Page(
+                name="Preferences", route="admin:preferences", about="The time zone and the language of your console."
+            ),
             Page(
                 name="Change password",
                 route="admin:password_change",

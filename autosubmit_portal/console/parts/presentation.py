@@ -17,7 +17,10 @@ from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from autosubmit_portal.access.models import Delegation
+from autosubmit_portal.access.rights.people import may_see_accounts
+from autosubmit_portal.access.sources import say_source
 from autosubmit_portal.console import stamps
+from autosubmit_portal.console.parts import times
 from autosubmit_portal.console.parts.markdown import render_markdown
 from experiments.attention.alarm import Alarm
 from experiments.attention.rules import TITLES
@@ -30,6 +33,9 @@ from jobs.workflow import JobRow
 
 register = template.Library()
 register.filter("markdown", render_markdown)
+register.filter("typed", times.write_typed)
+register.filter("in_zone", times.put_into_zone)
+register.simple_tag(timezone.get_current_timezone_name, name="time_zone")
 
 # Autosubmit's statuses in the order of a job's life, which is also the order inside a progress bar.
 STATUSES = (
@@ -51,19 +57,18 @@ def format_age(at: datetime, now: datetime) -> str:
     for limit, unit, name in _STEPS:
         if abs(seconds) < limit:
             return f"{abs(seconds) // unit} {name} ago" if seconds > 0 else f"in {abs(seconds) // unit} {name}"
-    return f"{at.astimezone(UTC):%Y-%m-%d}"
+    return timezone.localtime(at).strftime(times.DAY)
 
 
 @register.filter
 def when(at: datetime | None) -> SafeString:
-    """Show an instant relative to now, with the exact time (UTC) as tooltip."""
+    """Show an instant relative to now, with the exact time as tooltip."""
     if at is None:
         return NOTHING
-    exact = at.astimezone(UTC)
     return format_html(
         '<time datetime="{}" title="{}" data-relative>{}</time>',
-        exact.isoformat(timespec="seconds"),
-        f"{exact:%Y-%m-%d %H:%M:%S} UTC",
+        at.astimezone(UTC).isoformat(timespec="seconds"),
+        times.write_instant(at, times.SECOND),
         format_age(at, timezone.now()),
     )
 
@@ -71,17 +76,23 @@ def when(at: datetime | None) -> SafeString:
 @register.filter
 def minute(at: datetime) -> str:
     """Say an instant to the minute, with its zone."""
+    return times.write_instant(at)
+
+
+@register.filter
+def model_time(at: datetime) -> str:
+    """Say a time of the model, such as a start date: it is nowhere on earth, and the same for everybody."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 @register.filter
 def exact(at: datetime | None) -> SafeString:
-    """Show an instant in full (UTC), then relative to now."""
+    """Show an instant in full, then relative to now."""
     if at is None:
         return NOTHING
     return format_html(
         '<span class="num nowrap">{}</span> <span class="quiet">{}</span>',
-        f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        times.write_instant(at, times.SECOND),
         when(at),
     )
 
@@ -146,6 +157,15 @@ def show_excerpt(text: str) -> SafeString:
     return format_html('<span class="about" title="{0}">{0}</span>', text[:300])
 
 
+@register.simple_tag(takes_context=True)
+def person_link(context: Mapping[str, Any], person: Any) -> SafeString | str:
+    """Name a person; with a link to their page for those who may see it."""
+    reader = context["request"].user
+    if person.pk != reader.pk and not may_see_accounts(reader):
+        return str(person)
+    return format_html('<a href="{}">{}</a>', reverse("admin:auth_user_change", args=[person]), person)
+
+
 def link_to_experiment(experiment: Experiment) -> SafeString:
     """Link to the page of an experiment; its site must be loaded with it."""
     address = reverse("admin:experiments_experiment_change", args=[experiment])
@@ -205,7 +225,9 @@ def lamp(experiment: Experiment) -> SafeString:
         kind, text = "done", "Completed"
     else:
         kind, text = "off", "Idle"
-    return format_html('<span class="lamp lamp-{}" title="{}">{}</span>', kind, experiment.evidence, text)
+    return format_html(
+        '<span class="lamp lamp-{}" title="{}">{}</span>', kind, times.put_into_zone(experiment.evidence), text
+    )
 
 
 # What these say has words and a place of its own.
@@ -304,6 +326,12 @@ def mask_secrets(value: Any) -> Any:
 
 
 @register.filter
+def source(name: str) -> str:
+    """Say who keeps a right: people, or a provider of identities."""
+    return say_source(name)
+
+
+@register.filter
 def or_dash(value: Any) -> Any:
     """Show a dash for what is not known."""
     return NOTHING if value in (None, "", []) else value
@@ -315,7 +343,7 @@ _CODE = re.compile("`([^`]+)`")
 @register.filter
 def mark_code(text: str) -> SafeString:
     """Show the words of a text that stand between backticks as code."""
-    return mark_safe(_CODE.sub(r"<code>\1</code>", escape(text)))  # noqa: S308  # escaped, then our own tags
+    return mark_safe(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S308  # escaped, then our own tags
 
 
 @register.filter
