@@ -128,11 +128,20 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
-            rows = self.get_changelist_instance(request).queryset
+            changelist = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return HttpResponseRedirect(request.path)
+        if getattr(changelist, "complaints", ()):
+            query = request.GET.copy()
+            query.pop(csv_lists.FORMAT)
+            return HttpResponseRedirect(f"{request.path}?{query.urlencode()}")
         self.record_csv(request)
-        return csv_lists.answer_csv(rows, self.csv_columns, str(self.opts.verbose_name_plural).replace(" ", "-"))
+        name = str(self.opts.verbose_name_plural).replace(" ", "-")
+        return csv_lists.answer_csv(changelist.queryset, self.get_csv_columns(request), name)
+
+    def get_csv_columns(self, request: HttpRequest) -> Mapping[str, str]:
+        """Return fields by their headings."""
+        return self.csv_columns
 
     def record_csv(self, request: HttpRequest) -> None:
         """Record that somebody takes the list away; of most lists that is not recorded."""
