@@ -95,8 +95,6 @@ CONSOLE = (
     "/experiments/~{pk}/jobs/?member=rare",
     "/experiments/~{pk}/jobs/?chunk=7",
     "/experiments/~{pk}/jobs/?platform=RARE",
-    "/experiments/~{pk}/jobs/?section=RARE,NONE&status=FAILED,SUSPENDED",
-    "/experiments/~{pk}/jobs/?chunk=7,3-5",
     "/jobs/?finished=24h",
     "/freezes/",
     "/freezes/?site__id__exact={site}",
