@@ -60,8 +60,8 @@ class DelegationForm(RuledForm):
         help_text="Only on this experiment: its expid, or `site/expid` where several sites have it.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "a000"}),
     )
-    starts_at = InstantField(required=False, label="From (UTC)", help_text="Blank: now.")
-    ends_at = InstantField(label="Until (UTC)", help_text=f"Then it ends by itself, at most {LONGEST_DAYS} days on.")
+    starts_at = InstantField(required=False, label="From", help_text="Blank: now.")
+    ends_at = InstantField(label="Until", help_text=f"Then it ends by itself, at most {LONGEST_DAYS} days on.")
     reason = forms.CharField(
         max_length=2000,
         help_text="Why. Kept in the audit trail.",

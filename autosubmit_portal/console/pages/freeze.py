@@ -42,9 +42,9 @@ class FreezeForm(RuledForm):
         help_text="Everybody who would start something reads it.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Maintenance of the batch system"}),
     )
-    starts_at = InstantField(required=False, label="From (UTC)", help_text="Blank: now.")
+    starts_at = InstantField(required=False, label="From", help_text="Blank: now.")
     ends_at = InstantField(
-        required=False, label="Until (UTC)", help_text="Then it ends by itself. Blank: until somebody ends it."
+        required=False, label="Until", help_text="Then it ends by itself. Blank: until somebody ends it."
     )
 
     def __init__(self, user: Any, data: Any = None) -> None:

@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console.parts.forms import ActionForm
+from autosubmit_portal.console.parts.times import put_into_zone
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.batches import read_facts
 from experiments.actions.bulk import BulkRequest, request_each
@@ -214,8 +215,9 @@ def explain_refusal(refusal: Exception) -> SafeString | str:
     """Say the refusal, with a link to the action that is in the way."""
     action_id = getattr(refusal, "action_id", None)
     if action_id is None:
-        return str(refusal)
-    return format_html('{} <a href="{}">Show action {}</a>', str(refusal), get_action_address(action_id), action_id)
+        return put_into_zone(str(refusal))
+    text = put_into_zone(str(refusal))
+    return format_html('{} <a href="{}">Show action {}</a>', text, get_action_address(action_id), action_id)
 
 
 def show_answers(request: HttpRequest, kind: ActionKind, answers: Sequence[Answer]) -> None:

@@ -20,6 +20,7 @@ from autosubmit_portal.access.models import Delegation
 from autosubmit_portal.access.rights.people import may_see_accounts
 from autosubmit_portal.access.sources import say_source
 from autosubmit_portal.console import stamps
+from autosubmit_portal.console.parts import times
 from autosubmit_portal.console.parts.markdown import render_markdown
 from experiments.attention.alarm import Alarm
 from experiments.attention.rules import TITLES
@@ -32,6 +33,9 @@ from jobs.workflow import JobRow
 
 register = template.Library()
 register.filter("markdown", render_markdown)
+register.filter("typed", times.write_typed)
+register.filter("in_zone", times.put_into_zone)
+register.simple_tag(timezone.get_current_timezone_name, name="time_zone")
 
 # Autosubmit's statuses in the order of a job's life, which is also the order inside a progress bar.
 STATUSES = (
@@ -53,19 +57,18 @@ def format_age(at: datetime, now: datetime) -> str:
     for limit, unit, name in _STEPS:
         if abs(seconds) < limit:
             return f"{abs(seconds) // unit} {name} ago" if seconds > 0 else f"in {abs(seconds) // unit} {name}"
-    return f"{at.astimezone(UTC):%Y-%m-%d}"
+    return timezone.localtime(at).strftime(times.DAY)
 
 
 @register.filter
 def when(at: datetime | None) -> SafeString:
-    """Show an instant relative to now, with the exact time (UTC) as tooltip."""
+    """Show an instant relative to now, with the exact time as tooltip."""
     if at is None:
         return NOTHING
-    exact = at.astimezone(UTC)
     return format_html(
         '<time datetime="{}" title="{}" data-relative>{}</time>',
-        exact.isoformat(timespec="seconds"),
-        f"{exact:%Y-%m-%d %H:%M:%S} UTC",
+        at.astimezone(UTC).isoformat(timespec="seconds"),
+        times.write_instant(at, times.SECOND),
         format_age(at, timezone.now()),
     )
 
@@ -73,17 +76,23 @@ def when(at: datetime | None) -> SafeString:
 @register.filter
 def minute(at: datetime) -> str:
     """Say an instant to the minute, with its zone."""
+    return times.write_instant(at)
+
+
+@register.filter
+def model_time(at: datetime) -> str:
+    """Say a time of the model, such as a start date: it is nowhere on earth, and the same for everybody."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 @register.filter
 def exact(at: datetime | None) -> SafeString:
-    """Show an instant in full (UTC), then relative to now."""
+    """Show an instant in full, then relative to now."""
     if at is None:
         return NOTHING
     return format_html(
         '<span class="num nowrap">{}</span> <span class="quiet">{}</span>',
-        f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        times.write_instant(at, times.SECOND),
         when(at),
     )
 
@@ -216,7 +225,9 @@ def lamp(experiment: Experiment) -> SafeString:
         kind, text = "done", "Completed"
     else:
         kind, text = "off", "Idle"
-    return format_html('<span class="lamp lamp-{}" title="{}">{}</span>', kind, experiment.evidence, text)
+    return format_html(
+        '<span class="lamp lamp-{}" title="{}">{}</span>', kind, times.put_into_zone(experiment.evidence), text
+    )
 
 
 # What these say has words and a place of its own.
