@@ -1,5 +1,6 @@
 """People: the list of accounts, the page of one, and what is done to it. Groups are as Django has them."""
 
+from operator import attrgetter
 from typing import Any
 
 from django import forms
@@ -76,6 +77,17 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alo
         return person
 
 
+def list_roles(person: User) -> list[str]:
+    """Return the names of what somebody is everywhere."""
+    names = [group.name for group in person.groups.all()]
+    return ["Administrator", *names] if person.is_superuser else names
+
+
+def list_places(person: Any) -> list[tuple[str, str]]:
+    """Return the teams of somebody that whoever looks sees, each with the role."""
+    return [(row.team.slug, Role(row.role).name.lower()) for row in person.seen_memberships]
+
+
 @admin.register(User, site=console)
 class AccountAdmin(NamedAdmin, UserAdmin):  # type: ignore[type-arg]  # of the stubs alone
     """People. Whoever may see accounts sees all; everybody sees their own page."""
@@ -83,6 +95,17 @@ class AccountAdmin(NamedAdmin, UserAdmin):  # type: ignore[type-arg]  # of the s
     pages = ("changelist", "add", "change")
     page_template = "admin/portal/person.html"
     list_display = ("username", "full_name", "ways_in", "roles", "teams", "seen", "open")
+    csv_columns = {
+        "name": "username",
+        "first_name": "first_name",
+        "last_name": "last_name",
+        "email": "email",
+        "signs_in_with": lambda person: ", ".join(list_ways_in(person)),
+        "roles": lambda person: ", ".join(list_roles(person)),
+        "teams": lambda person: ", ".join(f"{team} {role}" for team, role in list_places(person)),
+        "last_seen (UTC)": attrgetter("seen_at"),
+        "is_active": "is_active",
+    }
     list_filter = ("groups", "is_active", "is_superuser")
     search_placeholder = "name or e-mail"
     ordering = ("username",)
@@ -198,14 +221,12 @@ class AccountAdmin(NamedAdmin, UserAdmin):  # type: ignore[type-arg]  # of the s
     @admin.display(description="Roles everywhere")
     def roles(self, person: User) -> str:
         """Name what holds everywhere."""
-        names = [group.name for group in person.groups.all()]
-        return ", ".join(["Administrator", *names] if person.is_superuser else names)
+        return ", ".join(list_roles(person))
 
     @admin.display(description="Teams")
     def teams(self, person: Any) -> SafeString:
         """Name the teams, each with the role."""
-        rows = ((row.team.slug, Role(row.role).name.lower()) for row in person.seen_memberships)
-        return format_html_join(", ", '{} <span class="quiet">{}</span>', rows)
+        return format_html_join(", ", '{} <span class="quiet">{}</span>', list_places(person))
 
     @admin.display(description="Open", boolean=True, ordering="is_active")
     def open(self, person: User) -> bool:

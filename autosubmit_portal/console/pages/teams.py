@@ -5,7 +5,8 @@ team who is in it. `access.rights.team_changes` says so, here it is only shown a
 """
 
 from collections.abc import Callable
-from typing import Any
+from operator import attrgetter
+from typing import Any, cast
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -42,6 +43,16 @@ from autosubmit_portal.console.parts.team_forms import (
 from autosubmit_portal.console.site import console
 
 
+def describe_coverage(team: Team) -> str:
+    """Return the lines of the coverage of a team in words."""
+    return "; or ".join(part.described for part in team.coverages.all())
+
+
+def list_managers(team: Any) -> list[str]:
+    """Return the names of the managers of a team, each once."""
+    return [*dict.fromkeys(row.user.username for row in team.its_managers)]
+
+
 @admin.register(Team, site=console)
 class TeamAdmin(NamedAdmin):
     """Teams. Everybody sees those that they are in."""
@@ -53,10 +64,21 @@ class TeamAdmin(NamedAdmin):
     search_placeholder = "team"
     ordering = ("slug",)
 
+    csv_columns = {
+        "team": "slug",
+        "name": "name",
+        "description": "description",
+        "people": attrgetter("number_of_people"),
+        "experiments": attrgetter("number_of_experiments"),
+        "managers": lambda team: ", ".join(list_managers(team)),
+        "delegations": attrgetter("number_of_delegations"),
+        "coverage": describe_coverage,
+    }
+
     people = make_column("People", lambda team: team.number_of_people)
     covered = make_column("Experiments now", lambda team: team.number_of_experiments)
     lent = make_column("Delegations", lambda team: team.number_of_delegations)
-    described = make_column("Coverage", lambda team: "; or ".join(part.described for part in team.coverages.all()))
+    described = make_column("Coverage", describe_coverage)
 
     def get_urls(self) -> list[URLPattern]:
         """Add the form for a new team, and what is changed on the page of one."""
@@ -122,8 +144,13 @@ class TeamAdmin(NamedAdmin):
     @admin.display(description="Managers")
     def managers(self, team: Any) -> SafeString:
         """Name its managers, each once."""
-        names = dict.fromkeys(row.user.username for row in team.its_managers)
-        return format_html_join(", ", "{}", ((name,) for name in names))
+        return format_html_join(", ", "{}", ((name,) for name in list_managers(team)))
+
+    def complete_rows(self, rows: list[Any]) -> None:
+        """Count the experiments that are of each team now."""
+        counts = count_covered(rows)
+        for team in rows:
+            team.number_of_experiments = counts[team.pk]
 
     def get_page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """Return what the page of a team shows; `?line=` fills the form of its coverage with a line."""
@@ -283,7 +310,5 @@ class TeamList(BriefChangeList):
         """Read the page of the list, and count."""
         super().get_results(request)
         rows: Any = list(self.result_list)
-        counts = count_covered(rows)
-        for team in rows:
-            team.number_of_experiments = counts[team.pk]
+        cast("TeamAdmin", self.model_admin).complete_rows(rows)
         self.result_list = rows
