@@ -40,8 +40,13 @@ def answer_csv(
         values = rows.values_list(*fields)[:MOST_ROWS].iterator(chunk_size=_ROWS_AT_ONCE)
     else:
         values = _read_rows(rows, [*columns.values()], complete)
+    return answer_csv_rows(_write_rows(values, headings), headings, name)
+
+
+def answer_csv_rows(rows: Iterator[dict[str, Any]], columns: list[str], name: str) -> StreamingHttpResponse:
+    """Answer a file called `name` with these rows as a stream."""
     return StreamingHttpResponse(
-        write_csv_lines(_write_rows(values, headings), headings),
+        write_csv_lines(rows, columns),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )
