@@ -24,6 +24,7 @@ from autosubmit_portal.console.parts import actions, filters, job_filters, job_l
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from autosubmit_portal.console.parts.chosen import choose_experiment, get_chosen_experiment
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
+from autosubmit_portal.console.parts.csv_lists import Source
 from autosubmit_portal.console.parts.notes import make_notes_context
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
@@ -116,7 +117,7 @@ class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
         """Return the kind of list."""
         return job_list.JobChangeList
 
-    def get_csv_columns(self, request: HttpRequest) -> Mapping[str, str]:
+    def get_csv_columns(self, request: HttpRequest) -> Mapping[str, Source]:
         """Return the columns that were chosen."""
         return job_list.list_csv_columns(request, self.csv_columns)
 

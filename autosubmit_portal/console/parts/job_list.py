@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from autosubmit_portal.console.parts.base import BriefChangeList
 from autosubmit_portal.console.parts.chosen import get_chosen_experiment
+from autosubmit_portal.console.parts.csv_lists import Source
 from autosubmit_portal.console.parts.job_filters import ManyFilter
 from jobs.models import Job
 
@@ -173,7 +174,7 @@ class JobChangeList(BriefChangeList):
             yield part.removeprefix("-"), part.startswith("-")
 
 
-def list_csv_columns(request: HttpRequest, all_columns: Mapping[str, str]) -> Mapping[str, str]:
+def list_csv_columns(request: HttpRequest, all_columns: Mapping[str, Source]) -> Mapping[str, Source]:
     """Return the fields by heading of a CSV of the columns that the address asks for; all if it asks for none."""
     if COLUMNS_VAR not in request.GET:
         return all_columns
