@@ -5,20 +5,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from autosubmit_portal.access.models import Membership
-from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.visits import find_last_visit
 from autosubmit_portal.audit.periods import MORNING
-from autosubmit_portal.console.pages.activity import read_time
 from autosubmit_portal.console.pages.now import WHOSE, choose_acts, choose_experiments, get_now_context
 from autosubmit_portal.console.parts import acts
 from autosubmit_portal.console.parts.base import parse_number
+from autosubmit_portal.console.parts.colleagues import list_colleagues
+from autosubmit_portal.console.parts.times import read_instant
 from autosubmit_portal.console.site import console
 from experiments import activity
 from experiments.models import Action, Experiment, Note
@@ -66,9 +65,9 @@ def shift_page(request: HttpRequest) -> HttpResponse:
 def read_shift(request: HttpRequest) -> Shift:
     """Return the time that the address says, by default the last 8 hours."""
     now = timezone.now()
-    until = read_time(request.GET.get("until", "")) or now
+    until = read_instant(request.GET.get("until", "")) or now
     hours = min(parse_number(request.GET.get("hours")) or HOURS[0], MOST_HOURS)
-    since = read_time(request.GET.get("since", "")) or until - timedelta(hours=hours)
+    since = read_instant(request.GET.get("since", "")) or until - timedelta(hours=hours)
     whose = request.GET.get("whose", "")
     return Shift(min(since, until), until, whose if whose in WHOSE else "all")
 
@@ -113,7 +112,7 @@ def list_notes(experiments: "QuerySet[Any]", shift: Shift) -> list[Note]:
 
 def list_choices(request: HttpRequest, shift: Shift) -> list[tuple[str, str, bool]]:
     """Return query, words, and whether it is this one, of the times that are offered."""
-    is_fixed = bool(read_time(request.GET.get("since", "")))
+    is_fixed = bool(read_instant(request.GET.get("since", "")))
     length = round((shift.until - shift.since).total_seconds() / 3600)
     found = [
         (urlencode({"hours": hours, "whose": shift.whose}), f"Last {hours} hours", not is_fixed and length == hours)
@@ -125,12 +124,6 @@ def list_choices(request: HttpRequest, shift: Shift) -> list[tuple[str, str, boo
         query = urlencode({"since": text, "whose": shift.whose})
         found.append((query, "Since your last visit", request.GET.get("since") == text))
     return found
-
-
-def list_colleagues(user: Any) -> list[str]:
-    """Return the names of those who are in a team with the user."""
-    others = Membership.objects.filter(team__in=policy.find_own_teams(user)).exclude(user=user.pk)
-    return list(others.order_by("user__username").values_list(F("user__username"), flat=True).distinct()[:MOST_ROWS])
 
 
 def find_morning(now: datetime) -> datetime:
