@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from experiments.catalogue.kinds import CATALOGUE, STOP_KINDS
 from experiments.models import Action, Experiment, State
-from jobs.autosubmit.statuses import ACTIVE
+from jobs.autosubmit.statuses import ACTIVE, DONE
 
 SETTLE_SECONDS = 10.0
 """A run that just starts or ends contradicts itself for a moment, which is not told."""
@@ -101,11 +101,13 @@ def _has_ended(experiment: Experiment, finished_at: datetime | None) -> bool:
     """Return whether the run in the status table has ended by itself; the table still says RUNNING then.
 
     A run that completes everything writes its end into the history, after it has written RUNNING; one that ends with
-    failed jobs does not, but leaves nothing that could go on. (Autosubmit 4.1.17, `run_experiment`.)
+    failed jobs does not, but leaves nothing that could go on; one that had nothing left to do ends in the second in
+    which it began. (Autosubmit 4.1.17, `run_experiment`.)
     """
     if _is_after_start(finished_at, experiment):
         return True
-    return experiment.count("FAILED") > 0 and experiment.count(*ACTIVE, *_COULD_GO_ON) == 0
+    is_all_done = 0 < experiment.total_jobs == experiment.count(*DONE)
+    return is_all_done or (experiment.count("FAILED") > 0 and experiment.count(*ACTIVE, *_COULD_GO_ON) == 0)
 
 
 def find_ending(experiment: int, find_last_stop: FindLastStop) -> str:

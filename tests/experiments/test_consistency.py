@@ -128,6 +128,19 @@ def test_a_run_that_ended_with_failed_jobs_contradicts_nothing(site: Site, store
     assert look(site).disagreement == ""
 
 
+def test_a_run_that_had_nothing_left_to_do_contradicts_nothing(site: Site, store: Store) -> None:
+    record(store, "RUNNING", at="2026-11-24T12:01:00+0000")
+    add_run(store, 1, finish=60)  # in the second in which it began
+    write_pickle(store, "a000", COMPLETED, COMPLETED)
+    assert look(site).disagreement == ""
+
+
+def test_a_run_that_is_gone_while_jobs_wait_contradicts_itself(site: Site, store: Store) -> None:
+    record(store, "RUNNING")
+    write_pickle(store, "a000", COMPLETED, WAITING)
+    assert "says RUNNING" in look(site).disagreement
+
+
 def test_a_run_that_left_ready_jobs_has_not_ended_by_itself(site: Site, store: Store) -> None:
     record(store, "RUNNING")
     write_pickle(store, "a000", FAILED, READY)
