@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 
 from autosubmit_portal.access.models import Delegation
 from autosubmit_portal.console import stamps
@@ -90,6 +91,12 @@ def exact(at: datetime | None) -> SafeString:
 def command_line() -> str:
     """Return what stands before the name of a command in a terminal."""
     return settings.COMMAND_LINE
+
+
+@register.filter
+def translate(text: str) -> str:
+    """Return words of the catalogue, which knows no Django, in the language of the page."""
+    return gettext(text)
 
 
 @register.simple_tag
