@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal import health
 from autosubmit_portal.access.rights import policy
@@ -17,10 +18,10 @@ from experiments.models import Site
 
 # What people call a part where its own name would not tell them.
 TITLES = {
-    "migrations": "Tables",
-    "trail": "Audit trail",
-    "search": "Searches",
-    "queue": "Waiting",
+    "migrations": gettext_lazy("Tables"),
+    "trail": gettext_lazy("Audit trail"),
+    "search": gettext_lazy("Searches"),
+    "queue": gettext_lazy("Waiting"),
     "program": "Autosubmit",
 }
 LOOKS = {Level.OK: "state-succeeded", Level.WARN: "state-warned", Level.FAIL: "state-failed"}
@@ -33,7 +34,7 @@ def health_page(request: HttpRequest) -> HttpResponse:
     if not policy.may_view_all(request.user, Site):
         raise PermissionDenied
     stamps.begin_part(request, (), partial(stamps.look_once_a_second, health.examine))
-    context = {**console.each_context(request), "title": "Health", **describe_findings(health.examine())}
+    context = {**console.each_context(request), "title": gettext("Health"), **describe_findings(health.examine())}
     return TemplateResponse(request, "admin/portal/health.html", context)
 
 

@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access.rights import policy
@@ -38,7 +39,12 @@ from jobs.trigrams import narrow
 
 MOST_RELATIVES = 100
 MOST_CAUSES = 5
-SENT_WITH = (("Platform", "platform"), ("Queue", "qos"), ("Processors", "processors"), ("Wallclock", "wallclock"))
+SENT_WITH = (
+    (gettext_lazy("Platform"), "platform"),
+    (gettext_lazy("Queue"), "qos"),
+    (gettext_lazy("Processors"), "processors"),
+    (gettext_lazy("Wallclock"), "wallclock"),
+)
 
 
 def choose_log(job: Job) -> str:
@@ -83,7 +89,7 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         "finished_at": "finished_at",
     }
     search_fields = ("name",)
-    search_placeholder = "job name"
+    search_placeholder = gettext_lazy("job name")
     list_display = (
         *("name", "chip", "of_experiment", "section", "member", "chunk", "platform"),
         *("submitted", "started", "took"),
@@ -107,18 +113,18 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         is_plain = not {'"', "'"} & {*search_term}  # quotes hold words together
         return narrow(found, search_term) if is_plain else found, has_duplicates
 
-    chip = make_field_column("Status", "status", presentation.status_chip)
-    submitted = make_field_column("Submitted", "submitted_at", presentation.when)
-    started = make_field_column("Started", "started_at", presentation.when)
-    took = make_column("Took", presentation.ran)
+    chip = make_field_column(gettext_lazy("Status"), "status", presentation.status_chip)
+    submitted = make_field_column(gettext_lazy("Submitted"), "submitted_at", presentation.when)
+    started = make_field_column(gettext_lazy("Started"), "started_at", presentation.when)
+    took = make_column(gettext_lazy("Took"), presentation.ran)
 
-    @admin.display(description="Experiment", ordering="experiment__expid")
+    @admin.display(description=gettext_lazy("Experiment"), ordering="experiment__expid")
     def of_experiment(self, job: Job) -> SafeString:
         """Link to the experiment, and say whether its jobs are stale."""
         link = presentation.link_to_experiment(job.experiment)
         if not job.experiment.problem:
             return link
-        return format_html('{} <span class="flag" title="{}">Stale</span>', link, job.experiment.problem)
+        return format_html('{} <span class="flag" title="{}">{}</span>', link, job.experiment.problem, gettext("Stale"))
 
     def get_key(self, obj: Job) -> Job:
         """Its addresses are made of the row."""
@@ -195,9 +201,9 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         """Show the list of the jobs of an experiment."""
         experiment = find_experiment(Experiment.objects.visible_to(request.user).select_related("site"), object_id)
         if experiment is None:
-            raise Http404("There is no such experiment.")
+            raise Http404(gettext("There is no such experiment."))
         choose_experiment(request, experiment)
-        title = f"Jobs of {experiment.expid}"
+        title = gettext("Jobs of {expid}").format(expid=experiment.expid)
         return super().changelist_view(request, {"experiment": experiment, "title": title, "picture": "jobs"})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
@@ -254,13 +260,13 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         """
         kind = CATALOGUE.get(name)
         if kind is None or kind.target not in self.request_targets:
-            raise Http404(f"There is no action “{name}” here.")
+            raise Http404(gettext("There is no action “{name}” here.").format(name=name))
         if not self.has_view_permission(request):
             raise PermissionDenied
         keys = [key for key in map(parse_number, selection.split(",")) if key is not None]
         jobs = self.get_queryset(request).in_bulk(keys).values()
         if not jobs:
-            raise Http404("The chosen jobs do not exist any more.")
+            raise Http404(gettext("The chosen jobs do not exist any more."))
         return FormPage(
             kind=kind,
             subjects=make_subjects(jobs),
@@ -300,7 +306,7 @@ def make_menu_entry(kind: ActionKind) -> Callable[..., HttpResponse | None]:
             raise PermissionDenied
         keys = ",".join(str(pk) for pk in queryset.order_by().values_list("pk", flat=True))
         if not keys:
-            messages.warning(request, "The chosen jobs do not exist any more.")
+            messages.warning(request, gettext("The chosen jobs do not exist any more."))
             return None
         query, experiment = request.GET.copy(), get_chosen_experiment(request)
         if experiment:

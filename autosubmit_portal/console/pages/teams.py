@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.access.models import (
     Coverage,
@@ -119,7 +120,7 @@ class CoverageFormset(forms.BaseInlineFormSet):  # type: ignore[type-arg]
         kept = [form for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
         has_more = self.instance.pk is not None and self.instance.picked.exists()
         if self.needs_site and not kept and not has_more:
-            raise forms.ValidationError("Say which experiments of your site the team covers.")
+            raise forms.ValidationError(gettext("Say which experiments of your site the team covers."))
 
 
 class CoverageInline(TeamInline):
@@ -127,8 +128,8 @@ class CoverageInline(TeamInline):
 
     model = Coverage
     formset = CoverageFormset
-    verbose_name = "condition"
-    verbose_name_plural = "Coverage: experiments that meet all conditions of any line"
+    verbose_name = gettext_lazy("condition")
+    verbose_name_plural = gettext_lazy("Coverage: experiments that meet all conditions of any line")
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         """Have the manager of a site name it."""
@@ -140,8 +141,8 @@ class ExperimentInline(TeamInline):
     """Which experiments are of the team, one by one."""
 
     model = TeamExperiment
-    verbose_name = "experiment"
-    verbose_name_plural = "experiments added by hand"
+    verbose_name = gettext_lazy("experiment")
+    verbose_name_plural = gettext_lazy("experiments added by hand")
     autocomplete_fields = ("experiment",)
 
 
@@ -153,14 +154,16 @@ class TeamAdmin(ConsoleAdmin):
     actions = None
     list_display = ("slug", "name", "people", "described")
     search_fields = ("slug", "name")
-    search_placeholder = "team"
+    search_placeholder = gettext_lazy("team")
     prepopulated_fields = {"slug": ("name",)}
     fields = ("name", "slug", "description", "covered")
     readonly_fields = ("covered",)
     ordering = ("slug",)
 
-    people = make_column("People", lambda team: team.number_of_people)
-    described = make_column("Coverage", lambda team: "; or ".join(part.described for part in team.coverages.all()))
+    people = make_column(gettext_lazy("People"), lambda team: team.number_of_people)
+    described = make_column(
+        "Coverage", lambda team: gettext("; or ").join(part.described for part in team.coverages.all())
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the teams that the user may see, with what the list shows."""
@@ -203,12 +206,12 @@ class TeamAdmin(ConsoleAdmin):
         ]
         return {"beside": beside}
 
-    @admin.display(description="Experiments")
+    @admin.display(description=gettext_lazy("Experiments"))
     def covered(self, team: Team) -> SafeString | str:
         """Count what it covers now, and name the first."""
         condition = make_condition(make_covering_grants([team.pk])) if team.pk else None
         if condition is None:
-            return "None yet."
+            return gettext("None yet.")
         rows = Experiment.objects.filter(condition, gone_at=None).order_by("expid")
         named = rows.select_related("site")[:SHOWN_EXPERIMENTS]
         links = format_html_join(" ", "{}", ((link_to_experiment(one),) for one in named))
@@ -240,7 +243,7 @@ class SiteRoleAdmin(RightsAdmin):
     list_select_related = ("user", "site")
     readonly_fields = ("source",)
     search_fields = ("user__username",)
-    search_placeholder = "person"
+    search_placeholder = gettext_lazy("person")
 
 
 @admin.register(SiteAccount, site=console)
@@ -250,7 +253,7 @@ class SiteAccountAdmin(RightsAdmin):
     list_display = ("user", "unix_name", "site")
     list_select_related = ("user", "site")
     search_fields = ("user__username", "unix_name")
-    search_placeholder = "person or Unix user"
+    search_placeholder = gettext_lazy("person or Unix user")
 
 
 @admin.register(SitePolicy, site=console)
