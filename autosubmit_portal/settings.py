@@ -179,6 +179,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "autosubmit_portal.localization.LocalizationMiddleware",
     "autosubmit_portal.audit.origin.OriginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -389,7 +390,11 @@ MFA_ADAPTER = "autosubmit_portal.access.sign_in.second_factor.Adapter"
 MFA_TOTP_TOLERANCE = 1  # half a minute, for clocks that differ
 MFA_REAUTHENTICATION_REQUIRED = False  # a code is asked for instead
 
+# Of the console; the API speaks English and UTC (localization.py).
+USE_I18N = True
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("es", "Español")]
+LOCALE_PATHS = [BASE_DIR / "autosubmit_portal" / "locale"]
 FORMAT_MODULE_PATH = "autosubmit_portal.formats"  # Django's own pages show times with their zone
 TIME_ZONE = env.str("PORTAL_TIME_ZONE", default="UTC")
 

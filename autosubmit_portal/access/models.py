@@ -350,6 +350,23 @@ class Visit(models.Model):
         return f"{self.user} at {self.seen_at:%Y-%m-%d %H:%M} UTC"
 
 
+class Preferences(models.Model):
+    """How somebody wants the console. There is no row before the first is set; blank is what everybody has."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="preferences"
+    )
+    time_zone = models.CharField(max_length=64, blank=True)
+    language = models.CharField(max_length=10, blank=True)
+
+    class Meta:
+        verbose_name_plural = "preferences"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"preferences of {self.user}"
+
+
 class SitePolicy(models.Model):
     """What a site grants to the owner of an experiment: the account whose Unix user owns it. No row grants nothing."""
 

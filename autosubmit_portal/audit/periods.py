@@ -11,11 +11,10 @@ EVENING, MORNING = time(18), time(8)
 
 
 def _find_last_night(now: datetime) -> Bounds:
-    """Return yesterday 18:00 and today 08:00, or now if that is earlier, in the portal's time zone."""
-    here = timezone.localtime(now)
-    yesterday = here.date() - timedelta(days=1)
-    evening = datetime.combine(yesterday, EVENING, here.tzinfo)
-    return evening, min(datetime.combine(here.date(), MORNING, here.tzinfo), here)
+    """Return yesterday 18:00 and today 08:00, or now if that is earlier, in the time zone of `now`."""
+    yesterday = now.date() - timedelta(days=1)
+    evening = datetime.combine(yesterday, EVENING, now.tzinfo)
+    return evening, min(datetime.combine(now.date(), MORNING, now.tzinfo), now)
 
 
 PERIODS: Mapping[str, Callable[[datetime], Bounds]] = {
@@ -32,5 +31,5 @@ def describe_period(name: str) -> str:
 
 
 def get_bounds(period: str, now: datetime | None = None) -> Bounds:
-    """Return the start and the end of one of PERIODS."""
-    return PERIODS[period](now or timezone.now())
+    """Return the start and the end of one of PERIODS, for people in the time zone of `now`."""
+    return PERIODS[period](now or timezone.localtime())

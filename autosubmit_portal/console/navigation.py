@@ -160,6 +160,11 @@ GROUPS: tuple[tuple[Text, tuple[Page, ...]], ...] = (
             ),
             _list_of(ApiToken, gettext_lazy("API tokens"), gettext_lazy("For programs that work in your name.")),
             Page(
+                name=gettext_lazy("Preferences"),
+                route="admin:preferences",
+                about=gettext_lazy("The time zone and the language of your console."),
+            ),
+            Page(
                 name=gettext_lazy("Change password"),
                 route="admin:password_change",
                 about=gettext_lazy("A new password for your account."),

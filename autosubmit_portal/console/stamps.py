@@ -25,7 +25,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from autosubmit_portal import __version__
 from autosubmit_portal.access.models import TeamExperiment
@@ -113,7 +113,9 @@ class _Question:
     rights: str = ""
 
 
-_kept: TTLCache[tuple[int, str], _Question] = TTLCache(MOST_KEPT, KEPT_SECONDS)
+# Who looks at what, in which time zone and language: the same rows are shown otherwise in another one.
+_Key = tuple[int, str, str, str]
+_kept: TTLCache[_Key, _Question] = TTLCache(MOST_KEPT, KEPT_SECONDS)
 _lock = Lock()
 
 
@@ -159,9 +161,9 @@ def _read_known_stamp(request: HttpRequest) -> str:
     return request.headers.get(HEADER, "") if request.method == "GET" else ""
 
 
-def _get_key(request: HttpRequest) -> tuple[int, str]:
-    """Return who looks at what."""
-    return get_actor(request).pk, request.get_full_path()
+def _get_key(request: HttpRequest) -> _Key:
+    zone, language = timezone.get_current_timezone_name(), translation.get_language()
+    return get_actor(request).pk, request.get_full_path(), zone, language
 
 
 def _is_unchanged(request: HttpRequest) -> bool:
@@ -175,7 +177,7 @@ def _is_unchanged(request: HttpRequest) -> bool:
 
 def _compute_stamp(request: HttpRequest, question: _Question) -> tuple[str, str]:
     """Return digests of the rights of whoever looks, and of these with all that the part shows. One query."""
-    account, path = _get_key(request)
+    account, path, zone, language = _get_key(request)
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     with connection.cursor() as cursor:
         cursor.execute(question.sql, [account, now, *question.params])
@@ -185,7 +187,17 @@ def _compute_stamp(request: HttpRequest, question: _Question) -> tuple[str, str]
     # Not those of all tabs end at the same moment.
     offset = crc32(f"{account} {path}".encode()) % MOST_SECONDS
     period = (time.time() + offset) // MOST_SECONDS
-    state = [__version__, path, rights, period, look_once_a_second(_digest_clock), question.besides(), shown]
+    state = [
+        __version__,
+        path,
+        zone,
+        language,
+        rights,
+        period,
+        look_once_a_second(_digest_clock),
+        question.besides(),
+        shown,
+    ]
     return rights, _compute_digest(state)
 
 

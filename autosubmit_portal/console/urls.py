@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from autosubmit_portal.console.pages import activity, health, now, search, shift, sign_in
+from autosubmit_portal.console.pages import activity, health, now, preferences, search, shift, sign_in
 from autosubmit_portal.console.site import console
 
 app_name = "admin"
@@ -18,6 +18,7 @@ urlpatterns = [
     path("health/", console.admin_view(health.health_page), name="health"),
     path("shift/", console.admin_view(shift.shift_page), name="shift"),
     path("activity/", console.admin_view(activity.activity_page), name="activity"),
+    path("preferences/", console.admin_view(preferences.preferences_page), name="preferences"),
     path("login/<slug:key>/", sign_in.begin_single_sign_on, name="single_sign_on"),
     path("login/<slug:key>/callback/", sign_in.finish_single_sign_on, name="single_sign_on_callback"),
     *console.get_urls(),

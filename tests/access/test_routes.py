@@ -104,6 +104,7 @@ POST  v4/sites/<name:slug>/call-empty             401 403 404 400
 GET   health                                      302 302 403 403
 GET   shift                                       302 302 200 200
 GET   activity                                    302 302 200 200
+GET   preferences                                 302 302 200 200
 GET   search                                      302 302 200 200
 GET   search/offers                               302 302 200 200
 GET   search/experiments/<int:site_id>            302 302 404 200

@@ -1,9 +1,12 @@
-"""Which permissions an account holds, asked for once per request: in one query, or with the token of the request."""
+"""An account and what it holds, asked for once per request.
+
+The permissions come in one query, or with the token of the request; what the person prefers comes with the account.
+"""
 
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.db.models import QuerySet, TextField
 from django.db.models.expressions import RawSQL
@@ -27,6 +30,11 @@ _JOINED = {"postgresql": "string_agg", "sqlite": "group_concat"}
 
 class AccountBackend(ModelBackend):
     """Django's accounts, with one query for permissions: Django makes two, for the account and for its groups."""
+
+    def get_user(self, user_id: Any) -> User | None:
+        """Return the account of a session, with what the person prefers; None of one that is gone or closed."""
+        user = User.objects.select_related("preferences").filter(pk=user_id).first()
+        return user if user and self.user_can_authenticate(user) else None
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
         """Return the permissions that an active account holds itself or through its groups, as `app.codename`."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -96,7 +97,8 @@ def filter_matching(rows: QuerySet[AuditEntry], query: Mapping[str, Any]) -> Que
         if column in query:
             found = filter_like(found, column, query[column])
     if "period" in query:
-        found = filter_between(found, *get_bounds(query["period"]))
+        here = timezone.localtime(timezone=timezone.get_default_timezone())
+        found = filter_between(found, *get_bounds(query["period"], here))
     if {"since", "until"} & query.keys():
         found = filter_between(found, query.get("since"), query.get("until"))
     return found

@@ -332,7 +332,7 @@ _CODE = re.compile("`([^`]+)`")
 @register.filter
 def mark_code(text: str) -> SafeString:
     """Show the words of a text that stand between backticks as code."""
-    return mark_safe(_CODE.sub(r"<code>\1</code>", escape(text)))  # noqa: S308  # escaped, then our own tags
+    return mark_safe(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S308  # escaped, then our own tags
 
 
 @register.filter
