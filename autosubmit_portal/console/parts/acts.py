@@ -17,6 +17,7 @@ from jobs.autosubmit.secrets import mask_text
 
 SOMEBODY = "somebody"
 
+CHANGES = ("created", "changed", "deleted")
 _IRREGULAR = {"set": "set", "stop": "stopped"}
 OUTSIDE_WORDS = {
     "run_started": "started a run of",
