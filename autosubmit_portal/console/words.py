@@ -10,6 +10,7 @@ from django.apps import apps
 from django.db.models import Field, Model
 from django.utils.translation import gettext_lazy
 
+from autosubmit_portal import health
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.audit.periods import PERIODS, describe_period
@@ -35,6 +36,13 @@ WATCHED = ("site", "host", "api_token", "team", "membership", "coverage", "team_
 MORE_WATCHED = ("site_account", "site_policy", "user", "group", "delegation", "freeze")
 # Menus and names of columns that are made of the names of parameters.
 MENUS = ("Kind", "Outcome", "Section", "Date", "Member")
+# Fields of forms that are called as people call them.
+FIELDS = ("Site", "Platform", "Message", "Reason", "Experiment", "Team", "Role", "Grantee", "Code", "Text", "Kinds")
+# How parts of the portal are, in one word (`health`).
+PART_WORDS = (
+    *("ok", "unknown", "down", "behind", "missing", "foreign", "stray", "stale", "unhealthy", "none", "away", "open"),
+    *("low", "full", "slow", "stuck"),
+)
 
 
 def list_words() -> Iterator[str]:
@@ -44,8 +52,10 @@ def list_words() -> Iterator[str]:
     for model in list_models():
         yield from _list_of_model(model)
     for role in Role:
-        yield from (role.title, role.help)
-    yield from (*TITLES.values(), *acts.OUTSIDE_WORDS.values(), *acts.OF_NOTES.values(), acts.SOMEBODY, *MENUS)
+        yield from (role.title, role.help, role.name.lower())
+    yield from (*MENUS, *FIELDS, *PART_WORDS)
+    yield from (part.capitalize() for part in health.CHECKS)
+    yield from (*TITLES.values(), *acts.OUTSIDE_WORDS.values(), *acts.OF_NOTES.values(), acts.SOMEBODY)
     yield from (describe_period(name) for name in PERIODS)
     yield from (door.value for door in Door)
     yield from (name.capitalize() for name in STATES_OF_OUTCOMES)

@@ -23,11 +23,51 @@ _TRANSLATED = re.compile(f"{OPEN}[^{OPEN}{CLOSE}]*{CLOSE}")
 _WORD = re.compile(r"[A-Za-z]{3,}")
 # Names, units and signs, which are the same in all languages.
 SAME = frozenset(
-    """
-    Autosubmit Portal API UTC HPC CSV CPU SSH Unix Markdown GMT SYPD ASYPD RSYPD CHSY JPSY SIM POST TRANSFER CLEAN Esc
-    Ctrl Enter Shift expid out err min COMPLETED SKIPPED FAILED RUNNING QUEUING SUBMITTED PREPARED READY HELD DELAYED
-    SUSPENDED WAITING UNKNOWN English Español
-    """.split()
+    [
+        "Autosubmit",
+        "Portal",
+        "API",
+        "UTC",
+        "HPC",
+        "CSV",
+        "CPU",
+        "SSH",
+        "Unix",
+        "Markdown",
+        "GMT",
+        "SYPD",
+        "ASYPD",
+        "RSYPD",
+        "CHSY",
+        "JPSY",
+        "SIM",
+        "POST",
+        "TRANSFER",
+        "CLEAN",
+        "Esc",
+        "Ctrl",
+        "Enter",
+        "Shift",
+        "expid",
+        "out",
+        "err",
+        "min",
+        "English",
+        "Espa",
+        "COMPLETED",
+        "SKIPPED",
+        "FAILED",
+        "RUNNING",
+        "QUEUING",
+        "SUBMITTED",
+        "PREPARED",
+        "READY",
+        "HELD",
+        "DELAYED",
+        "SUSPENDED",
+        "WAITING",
+        "UNKNOWN",
+    ]
 )
 # Code, data of programs, and what is offered while somebody types.
 UNREAD = {"script", "style", "code", "pre", "kbd", "datalist", "textarea"}
@@ -63,7 +103,7 @@ class Reader(HTMLParser):
 @pytest.fixture
 def brackets(monkeypatch: pytest.MonkeyPatch) -> None:
     """A language whose words are the English ones in brackets."""
-    functions: Any = translation._trans
+    functions: Any = translation._trans  # type: ignore[attr-defined]  # of the stubs alone
     monkeypatch.setattr(functions, "gettext", lambda text: f"{OPEN}{text}{CLOSE}" if text else "")
     monkeypatch.setattr(functions, "pgettext", lambda _context, text: f"{OPEN}{text}{CLOSE}")
     monkeypatch.setattr(functions, "ngettext", lambda one, many, count: f"{OPEN}{one if count == 1 else many}{CLOSE}")
@@ -72,22 +112,29 @@ def brackets(monkeypatch: pytest.MonkeyPatch) -> None:
 def list_data() -> set[str]:
     """Return the words of all rows."""
     labels = (*APPS, "auth", "axes", "portal")
-    rows = (row for label in labels for model in apps.get_app_config(label).get_models() for row in model.objects.all())
+    rows = (
+        row
+        for label in labels
+        for model in apps.get_app_config(label).get_models()
+        for row in model._default_manager.all()
+    )
     return {word for row in rows for text in (*vars(row).values(), row) for word in _WORD.findall(str(text))}
 
 
 def list_untranslated(html: str, data: set[str]) -> Iterator[str]:
     """Yield the texts of a page with words that come neither from a catalogue nor from a row."""
     reader = Reader()
-    # A sentence may hold elements, whose texts are read one by one.
-    reader.feed(re.sub(rf"{OPEN}[^{OPEN}{CLOSE}]*{CLOSE}", _empty, html))
+    # A sentence may hold elements, and other sentences.
+    while _TRANSLATED.search(html):
+        html = _TRANSLATED.sub(_empty, html)
+    reader.feed(html)
     for text in reader.texts:
         if {*_WORD.findall(text)} - data - SAME:
             yield " ".join(text.split())
 
 
 def _empty(match: re.Match[str]) -> str:
-    """Leave of a translated text its elements, and what stands in the brackets inside of it."""
+    """Leave of a translated text its elements."""
     return "".join(re.findall(r"<[^<>]*>", match[0]))
 
 

@@ -19,7 +19,7 @@ LOCALE = ROOT / "autosubmit_portal" / "locale"
 CODE = ("autosubmit_portal", "experiments", "jobs")
 # What Django and Python call the functions that translate, with where context, text and plural stand.
 FUNCTIONS = {
-    **dict.fromkeys(("gettext", "gettext_lazy", "gettext_noop", "say", "_"), (None, 0, None)),
+    **dict.fromkeys(("gettext", "gettext_lazy", "gettext_noop", "say", "marked", "_"), (None, 0, None)),
     **dict.fromkeys(("ngettext", "ngettext_lazy"), (None, 0, 1)),
     **dict.fromkeys(("pgettext", "pgettext_lazy"), (0, 1, None)),
 }

@@ -21,6 +21,7 @@ from autosubmit_portal.access.rights.teams import filter_teams
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.console.pages.shift import list_colleagues
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
+from autosubmit_portal.console.parts.presentation import translate
 from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Experiment, Freeze
 
@@ -136,6 +137,7 @@ def merge_permissions(sources: Iterable[str]) -> list[str]:
     found = (source.replace("permission experiments.", "everywhere: ") for source in sources)
     everywhere = [source for source in found if source]
     own = [source for source in everywhere if not source.startswith("everywhere: ")]
+    own = [translate(source) for source in own]
     return [*([gettext("by a permission that holds everywhere")] if len(own) < len(everywhere) else []), *own]
 
 

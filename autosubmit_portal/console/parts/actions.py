@@ -19,6 +19,7 @@ from django.utils.translation import gettext
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console.parts.forms import ActionForm
+from autosubmit_portal.console.parts.presentation import translate
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.batches import read_facts
 from experiments.actions.bulk import BulkRequest, request_each
@@ -211,13 +212,19 @@ def get_http_status(refusal: Exception) -> int:
     return codes.get(type(refusal), 400)
 
 
+def say_refusal(refusal: Exception) -> str:
+    """Say a refusal in the language of the page."""
+    return translate(refusal.args[0]) if refusal.args else str(refusal)
+
+
 def explain_refusal(refusal: Exception) -> SafeString | str:
     """Say the refusal, with a link to the action that is in the way."""
     action_id = getattr(refusal, "action_id", None)
+    said = say_refusal(refusal)
     if action_id is None:
-        return str(refusal)
+        return said
     shown = gettext("Show action {number}").format(number=action_id)
-    return format_html('{} <a href="{}">{}</a>', str(refusal), get_action_address(action_id), shown)
+    return format_html('{} <a href="{}">{}</a>', said, get_action_address(action_id), shown)
 
 
 def show_answers(request: HttpRequest, kind: ActionKind, answers: Sequence[Answer]) -> None:

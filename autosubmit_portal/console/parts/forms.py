@@ -6,9 +6,11 @@ from typing import Any
 
 from django import forms
 from django.forms.boundfield import BoundField
+from django.forms.utils import pretty_name
 from django.http import QueryDict
 from django.utils.translation import gettext, gettext_lazy
 
+from autosubmit_portal.console.parts.presentation import translate
 from experiments.actions.refusals import InvalidParameters
 from experiments.autosubmit.command import Option, OptionType
 from experiments.autosubmit.ways import Question, Way
@@ -22,6 +24,11 @@ KEY = "idempotency_key"
 class RuledForm(forms.Form):
     """A form whose rules stand elsewhere, and whose errors come back from there."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.label = gettext(pretty_name(name)) if field.label is None else field.label
+
     def clean(self) -> dict[str, Any]:
         """Refuse a field that says two things, which no browser sends: Django would take the last one."""
         for name in self.fields:
@@ -33,7 +40,7 @@ class RuledForm(forms.Form):
         """Put each of its `errors` at the field; those of fields that are not shown go above the form."""
         for name, messages in refusal.errors.items():
             field = name if name in self.fields else None
-            for message in messages:
+            for message in map(translate, messages):
                 if message not in self.errors.get(name, ()):
                     self.add_error(field, message)
 

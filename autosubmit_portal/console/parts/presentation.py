@@ -17,6 +17,7 @@ from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, gettext_noop
 
+from autosubmit_portal import sentences
 from autosubmit_portal.access.models import Delegation
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts.markdown import render_markdown
@@ -97,8 +98,8 @@ def command_line() -> str:
 
 @register.filter
 def translate(text: str) -> str:
-    """Return words of the catalogue, which knows no Django, in the language of the page."""
-    return gettext(text)
+    """Return words or a sentence of what knows no Django in the language of the page; other texts as they are."""
+    return sentences.translate(text, gettext) if text else ""
 
 
 @register.simple_tag

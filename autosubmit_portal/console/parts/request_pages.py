@@ -25,6 +25,7 @@ from autosubmit_portal.console.parts.forms import (
     restore_values,
 )
 from autosubmit_portal.console.parts.offers import offer
+from autosubmit_portal.console.parts.presentation import translate
 from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Action
@@ -159,7 +160,7 @@ class RequestPages(ConsoleAdmin):
             return page.submit(request)
         decision = policy.decide(request.user, page.kind, **actions.get_policy_scope(page.subjects[0]))
         if not decision.allowed:
-            raise PermissionDenied(decision.reason)
+            raise PermissionDenied(translate(decision.reason))
         return page.show(request, page.make_bound_form(request, is_filled=False))
 
     def preview_view(self, request: HttpRequest, object_id: int | str, name: str) -> HttpResponse:
