@@ -133,7 +133,7 @@ class PortalWorker(Worker):
                 channel.handle_close()  # type: ignore[no-untyped-call]
 
     def _finish(self) -> None:
-        from autosubmit_portal import waits  # it reads the settings, which our master has none of
+        from autosubmit_portal import waits  # it reads the settings, which nobody has named when this file is loaded
 
         waits.end_waits()
         for server in self.servers:

@@ -34,6 +34,7 @@ def make_commands(host: str, port: int) -> dict[str, list[str]]:
         "gunicorn",
         "--worker-class=autosubmit_portal.web.PortalWorker",
         f"--workers={settings.WEB_PROCESSES}",
+        "--preload",  # loaded once: a process that replaces another serves at once
         "--graceful-timeout=5",
     ]
     quiet = ["--log-level=warning", "--no-control-socket"]

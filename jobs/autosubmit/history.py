@@ -4,18 +4,15 @@ Source: `job_data_<expid>.db`, or the same tables in PostgreSQL, read on one sho
 differ by version; those that exist are read. Times there are seconds since 1970; zero and NULL mean "not yet".
 """
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 from jobs.autosubmit.database import Source, UnreadableDatabase, read_rows
-from jobs.autosubmit.postgres import Schema
 from jobs.autosubmit.records import Column, list_columns, read_record
 from jobs.autosubmit.values import (
     LARGEST_ID,
-    UTC,
     YEAR_9999,
     to_count,
     to_identifier,
@@ -27,9 +24,6 @@ from jobs.autosubmit.values import (
 
 MAX_CONFIGURATION_CHARACTERS = 4_000_000
 _LARGEST_ID = 2**31 - 1
-# Not `metadata`, the whole configuration as JSON, nor `platform_output`: they are long.
-# Autosubmit writes into the row of an attempt while it runs, and for a while after its end the names of its logs.
-_SETTLED = timedelta(hours=1)
 
 
 class UnreadableHistory(Exception):
@@ -124,43 +118,15 @@ class PastAttempt:
 MOST_PAST_ATTEMPTS = 100_000
 """Of more only the newest are read: an answer holds all at once."""
 
+# Not `metadata`, the whole configuration as JSON, nor `platform_output`: they are long.
 TIMES_COLUMNS = tuple(list_columns(JobTimes))
-_JOB_COLUMNS = ("id", *TIMES_COLUMNS)
 _NEWEST = "WHERE id IN (SELECT max(id) FROM job_data GROUP BY job_name)"
-
-
-@dataclass(frozen=True, slots=True)
-class Attempts:
-    """The newest attempt of each job by name, and where to go on reading the history.
-
-    Rows before `since` do not change any more. `last` is the highest id. A file with another `inode` is another
-    history; None without a file.
-    """
-
-    newest: dict[str, JobTimes]
-    since: int = 0
-    last: int = 0
-    inode: int | None = None
 
 
 def read_runs(source: Source) -> list[RunRecord]:
     """Return the runs by their number, oldest first; none if there are none. Raises UnreadableHistory."""
     found = _read(source, "experiment_run", [*list_columns(RunRecord)], "ORDER BY run_id")
     return [read_record(RunRecord, row) for row in found]
-
-
-def read_attempts(source: Source, known: Attempts | None = None) -> Attempts:
-    """Return the newest attempts; with `known`, an earlier result, read only rows that may have changed since.
-
-    Raises UnreadableHistory.
-    """
-    inode = _read_inode(source)
-    if known is not None and known.last and inode is not None and inode == known.inode:
-        later = f"WHERE id >= {min(known.since, known.last):d} ORDER BY id"
-        found = _read(source, "job_data", _JOB_COLUMNS, later)
-        if any(row.get("id") == known.last for row in found):
-            return _update_attempts(found, known.newest, known.last, inode)
-    return _update_attempts(_read(source, "job_data", _JOB_COLUMNS, _NEWEST), {}, 0, inode)
 
 
 def read_past_attempts(source: Source) -> list[PastAttempt]:
@@ -179,30 +145,6 @@ def read_newest_rows(source: Source) -> dict[str, tuple[Any, ...]]:
 def make_times(row: Sequence[Any]) -> JobTimes:
     """Return the attempt of such a row."""
     return read_record(JobTimes, dict(zip(TIMES_COLUMNS, row, strict=True)))
-
-
-def _update_attempts(
-    rows: Sequence[Mapping[str, Any]], before: Mapping[str, JobTimes], last: int, inode: int | None
-) -> Attempts:
-    """Return the known attempts, updated by rows in the order of their attempts."""
-    newest, open_ids = dict(before), dict[str, int]()
-    settled_before = datetime.now(UTC) - _SETTLED
-    for row in rows:
-        times, number_of_row = read_record(JobTimes, row), to_number(row.get("id"), LARGEST_ID)
-        newest[times.name] = times
-        last = max(last, number_of_row)
-        if times.finished_at is None or times.finished_at > settled_before:
-            open_ids[times.name] = number_of_row
-        else:
-            open_ids.pop(times.name, None)
-    return Attempts(newest, min(open_ids.values(), default=last + 1), last, inode)
-
-
-def _read_inode(source: Source) -> int | None:
-    try:
-        return None if isinstance(source, Schema) else os.stat(source).st_ino
-    except OSError:
-        return None
 
 
 def read_run_configuration(source: Source, run_id: int) -> str | None:

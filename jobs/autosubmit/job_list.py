@@ -8,7 +8,7 @@
 | 4.1, 4.2 with PostgreSQL | tables `job_pkl` and `<expid>.jobs` | the same tables |
 
 The form is chosen by what is found. A pickle is read as data, by a process with limits: see
-`jobs.autosubmit.pickles.client`. Other local users may write the files, so the type of every value is checked.
+`jobs.autosubmit.pickles.decoder`. Other local users may write the files, so the type of every value is checked.
 """
 
 import io
@@ -16,7 +16,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,7 +29,6 @@ from jobs.autosubmit.database import (
     read_rows,
 )
 from jobs.autosubmit.job_record import COLUMNS, LONGEST_NAME, JobRecord
-from jobs.autosubmit.pickles.client import decoder
 from jobs.autosubmit.pickles.formats import require_mirrored
 from jobs.autosubmit.records import read_record
 from jobs.autosubmit.refusal import Refused
@@ -49,46 +47,14 @@ class UnreadableJobList(Exception):
 Decode = Callable[[IO[bytes], int], Iterator[bytes]]
 """Makes lines of JSON of a pickle of so many bytes: one for each job, then for its edges. Raises Refused."""
 
-Decoded = dict[bytes, JobRecord]
-"""The jobs of a pickle by what the decoder said of them."""
 
+def read_job_lines(source: Source, decode: Decode) -> Iterator[bytes]:
+    """Yield a line of JSON for each job of a list, and then for the edges that it has itself.
 
-@dataclass(frozen=True, slots=True)
-class JobList:
-    """The jobs in the order of the file, and the edges (parent, child) that the list itself has.
-
-    `decoded` makes the next reading of the list faster, if it was asked for.
+    The list is a file or a schema of PostgreSQL. Raises FileNotFoundError when there is none yet, and UnreadableJobList
+    for all else: no permission, a truncated file, a locked database, an unknown form, a pickle that names anything but
+    data.
     """
-
-    jobs: list[JobRecord] = field(default_factory=list)
-    edges: list[tuple[str, str]] = field(default_factory=list)
-    decoded: Decoded | None = field(default=None, compare=False)
-
-
-def read_job_list(source: Source, known: Decoded | None = None, decode: Decode = decoder.decode) -> JobList:
-    """Return the job list in a file or in a schema of PostgreSQL.
-
-    With `known`, an earlier `decoded`, an unchanged job is the same record again. Raises FileNotFoundError when there
-    is no job list yet, and UnreadableJobList for all else: no permission, a truncated file, a locked database, an
-    unknown form, a pickle that names anything but data.
-    """
-    job_list = JobList(decoded=None if known is None else {})
-    for line in read_job_lines(source, decode):
-        record = known.get(line) if known else None
-        if record is None:
-            value = json.loads(line)
-            if isinstance(value, dict):
-                job_list.edges.extend(read_edges(value))
-                continue
-            record = make_job(value, source)
-        job_list.jobs.append(record)
-        if job_list.decoded is not None:
-            job_list.decoded[line] = record
-    return job_list
-
-
-def read_job_lines(source: Source, decode: Decode = decoder.decode) -> Iterator[bytes]:
-    """Yield a line of JSON for each job of a list, and then for the edges that it has itself. Raises the same."""
     try:
         if isinstance(source, Path) and not _is_database(source):
             with open_regular(source) as file:

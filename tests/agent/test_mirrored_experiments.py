@@ -24,12 +24,13 @@ from experiments.autosubmit import forms
 from experiments.autosubmit.forms import ExperimentReading, FreshReading
 from experiments.autosubmit.store import Store, locate, read_experiments, take_fingerprint
 from jobs.autosubmit.edges import Edge
-from jobs.autosubmit.history import JobTimes, read_attempts, read_runs
-from jobs.autosubmit.job_list import read_dependencies, read_job_list
+from jobs.autosubmit.history import JobTimes, read_runs
+from jobs.autosubmit.job_list import read_dependencies
 from jobs.autosubmit.job_record import JobRecord
 from jobs.autosubmit.wrappers import add_wrappers, read_wrappers
 from tests.experiments.autosubmit.conftest import shared_store
 from tests.support import fuzz, stores
+from tests.support.job_lists import decode_here, read_job_list, read_newest_attempts
 from tests.support.lock_holders import lock_held, running
 from tests.support.small_stores import COMPLETED, FAILED, READY, WAITING, make_store, write_jobs
 from tests.support.waiting import wait_for
@@ -80,7 +81,7 @@ class Mirror:
     def ask(self, what: str, expid: str = EXPID, **arguments: Any) -> tuple[Any, bytes]:
         """Return the value and the bytes of an answer."""
         request = {"expid": expid, "what": what, "home": str(self.home), "configuration": "", **arguments}
-        message, data = reader.answer(request, Means(self.memory))
+        message, data = reader.answer(request, Means(self.memory, decode_here))
         assert "failure" not in message, message["failure"]
         return message["value"], data
 
@@ -129,7 +130,7 @@ def assert_all_is_told(mirror: Mirror, reading: ExperimentReading, store: Store,
     """Compare with what the store says when it is read here."""
     job_list = read_job_list(store.job_list(expid))
     jobs = add_wrappers(job_list.jobs, read_wrappers(store.wrapper_database(expid)))
-    times = read_attempts(store.history_database(expid)).newest
+    times = read_newest_attempts(store.history_database(expid))
     edges = job_list.edges or read_dependencies(store.structure_database(expid))
     assert mirror.jobs == {job.name: (job, times.get(job.name)) for job in jobs}
     assert mirror.edges == (edges or [])

@@ -11,6 +11,7 @@ import pytest
 from autosubmit_portal.agent.readers.memory import Memory
 from autosubmit_portal.agent.readers.place import Means, Place
 from autosubmit_portal.agent.readers.project import MOST_NAMED, read_project
+from tests.support.job_lists import decode_here
 from tests.support.small_stores import make_store
 
 NOTHING: dict[str, list[str]] = {"changed": [], "commits": []}
@@ -28,7 +29,7 @@ def git(folder: Path, *words: str) -> str:
 def place(tmp_path: Path) -> Place:
     (tmp_path / "home").mkdir()
     store = make_store(tmp_path / "home", ["o001"])
-    return Place(store, RawConfigParser(), "o001", Means(Memory(tmp_path / "memory")))
+    return Place(store, RawConfigParser(), "o001", Means(Memory(tmp_path / "memory"), decode_here))
 
 
 @pytest.fixture

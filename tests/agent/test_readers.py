@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -93,6 +94,14 @@ def _metrics(store: Store, expid: str) -> Path:
     return store.experiment_folder(expid) / f"tmp/metrics_{expid}.db"
 
 
+def _read_pickle(driver: Driver, store: Store, data: bytes) -> None:
+    """Read an experiment whose job list holds this."""
+    if not store.experiment_folder("h000").exists():
+        add_experiment(store, "h000")
+    Path(store.list_lone_files("h000")[0]).write_bytes(data)
+    driver.read("h000", "experiment", **ALL)
+
+
 def add_pickle(store: Store, expid: str, data: bytes) -> None:
     """Add an experiment with this job list."""
     add_experiment(store, expid)
@@ -133,6 +142,30 @@ def test_strange_files_beside_a_job_list_keep_nobody_waiting(driver: Driver, sto
         assert isinstance(answer, dict) or (answer.code == "unreadable" and len(answer.reason) > 10), answer
         assert driver.read("h000", "fresh") == {}
         shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink()
+    assert driver.is_good_read()
+
+
+@pytest.mark.parametrize("seed", fuzz.SEEDS)
+def test_mutated_pickles_are_read_or_refused_and_run_nothing(
+    driver: Driver, store: Store, tmp_path: Path, seed: int
+) -> None:
+    trace = tmp_path / "trace"
+    for data in fuzz.pickles(Random(seed), trace):
+        _read_pickle(driver, store, data)
+    assert not trace.exists()
+    assert driver.is_good_read()
+
+
+@pytest.mark.parametrize("seed", fuzz.SEEDS)
+def test_mutated_databases_with_a_pickle_are_read_or_refused(
+    driver: Driver, store: Store, tmp_path: Path, seed: int
+) -> None:
+    whole = stores.make_pickle_database(tmp_path / "4.1.db", "h000", (stores.FOLDER / "4.1.17.1.pkl").read_bytes())
+    add_experiment(store, "h000")
+    Path(store.list_lone_files("h000")[0]).unlink()
+    for data in fuzz.databases(Random(seed), whole):
+        (store.experiment_folder("h000") / "pkl/job_list_h000.db").write_bytes(data)
+        driver.read("h000", "experiment", **ALL)
     assert driver.is_good_read()
 
 

@@ -31,6 +31,7 @@ from autosubmit_portal.gateway.service import ACTING, READING
 from experiments import own_gateway
 from experiments.autosubmit.store import BrokenStore
 from experiments.models import Host
+from tests.support.job_lists import decode_here
 from tests.support.waiting import PATIENCE
 
 Answer = tuple[dict[str, Any], bytes]
@@ -160,7 +161,7 @@ def _uncounted() -> Iterator[None]:
 def _read(site_file: Path, arguments: dict[str, Any]) -> Answer:
     """Read in this process, and in place: what tests change of the code holds here."""
     site = read_site_file(site_file)
-    message, data = reader.answer(make_request(site, arguments), Means(Memory(site.spool / "told")))
+    message, data = reader.answer(make_request(site, arguments), Means(Memory(site.spool / "told"), decode_here))
     if "failure" in message:
         raise caller.Refused(message["failure"]["code"], message["failure"]["reason"])
     return message["value"], data

@@ -4,7 +4,7 @@ Tests that run side by side wait for each other, so their seconds say little: pr
 Those of a process that a test started count when it has ended, and not when it is no child of the tests any more.
 """
 
-import os
+import resource
 import time
 from collections import Counter, defaultdict
 from collections.abc import Generator
@@ -17,8 +17,8 @@ LINES = 15
 
 def _spent() -> tuple[float, float]:
     """Return the time, and the processor seconds of this process and of its children that have ended."""
-    times = os.times()
-    return time.perf_counter(), sum(times[:4])
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.perf_counter(), time.process_time() + ended.ru_utime + ended.ru_stime
 
 
 class WhereTimeWent:

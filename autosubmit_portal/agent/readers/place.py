@@ -10,7 +10,6 @@ from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.memory import Memory
 from experiments.autosubmit.store import Store
 from jobs.autosubmit.job_list import Decode
-from jobs.autosubmit.pickles.client import decoder
 
 Answer = tuple[Message, bytes]
 """A short message, and what may be long."""
@@ -21,7 +20,7 @@ class Means:
     """What one reads with: `allow` allows the memory and the time that so many bytes of files take."""
 
     memory: Memory
-    decode: Decode = decoder.decode
+    decode: Decode
     allow: Callable[[int], None] = lambda _: None
 
 

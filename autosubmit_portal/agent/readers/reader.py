@@ -28,7 +28,7 @@ from jobs.autosubmit.database import change_access
 from jobs.autosubmit.history import UnreadableHistory
 from jobs.autosubmit.job_list import UnreadableJobList
 from jobs.autosubmit.logs.reader import NoSuchLog
-from jobs.autosubmit.pickles import sandbox
+from jobs.autosubmit.pickles import decoder
 from jobs.autosubmit.pickles.costs import compute_memory
 from jobs.autosubmit.secrets import mask_text
 from jobs.autosubmit.user_metrics import UnreadableMetrics
@@ -125,7 +125,7 @@ def _allow(count: int, *, is_slow: bool) -> None:
 def _decode_here(pickle: IO[bytes], length: int) -> Iterator[bytes]:
     """Decode in this process, which has limits itself."""
     limits.allow_at_least(compute_memory(length))
-    return sandbox.make_lines(pickle.read(length))
+    return decoder.decode(pickle.read(length))
 
 
 def _tell_failure(code: str, reason: str) -> Answer:

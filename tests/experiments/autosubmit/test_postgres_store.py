@@ -21,14 +21,15 @@ from experiments.autosubmit.store import (
 from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Experiment
 from jobs.autosubmit import postgres as reading
-from jobs.autosubmit.history import UnreadableHistory, read_attempts, read_runs
-from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
+from jobs.autosubmit.history import UnreadableHistory, read_runs
+from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies
 from jobs.autosubmit.postgres import Schema
 from jobs.autosubmit.user_metrics import MetricRecord, read_metric_runs, read_metrics
 from jobs.autosubmit.wrappers import read_wrappers
 from tests.agent.agents import agent, find_pythons
 from tests.agent.test_watch import watch
 from tests.support import factories, stores
+from tests.support.job_lists import read_job_list, read_newest_attempts
 from tests.support.postgres import Postgres
 from tests.support.waiting import wait_for
 
@@ -101,7 +102,7 @@ def test_the_recorded_edges_and_history_are_read_whole(store: Store) -> None:
     assert sorted(edges) == [(f"a001_{parent}", f"a001_{child}") for parent, child in stores.EDGES]
     (run,) = read_runs(store.history_database("a001"))
     assert (run.run_id, run.completed, run.total) == (1, 4, 4)
-    times = read_attempts(store.history_database("a001")).newest
+    times = read_newest_attempts(store.history_database("a001"))
     assert sorted(times) == sorted(f"a001_{name}" for name in stores.NAMES)
     assert {job.status for job in times.values()} == {"COMPLETED"}
 
@@ -196,7 +197,7 @@ def test_a_locked_table_is_unreadable_and_waits_little(url: str, store: Store) -
     with psycopg.connect(url) as writer:
         writer.execute("LOCK TABLE a001.job_data, a001.experiment_structure, job_pkl")
         with pytest.raises(UnreadableHistory, match="lock timeout"):
-            read_attempts(store.history_database("a001"))
+            read_newest_attempts(store.history_database("a001"))
         with pytest.raises(UnreadableJobList, match="lock timeout"):
             read_dependencies(store.structure_database("a001"))
         with pytest.raises(UnreadableJobList, match="lock timeout"):

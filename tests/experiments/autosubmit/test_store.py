@@ -17,9 +17,9 @@ from experiments.autosubmit.store import (
     take_fingerprint,
 )
 from jobs.autosubmit import database
-from jobs.autosubmit.job_list import read_job_list
 from tests.conftest import MakeExperiment
 from tests.experiments.autosubmit.conftest import Call, shared_store
+from tests.support.job_lists import read_job_list
 
 CONFIGURATION = """
 [database]

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from jobs.autosubmit.attempts import choose_attempt
-from jobs.autosubmit.history import JobTimes, read_attempts
+from jobs.autosubmit.history import JobTimes
 from jobs.autosubmit.job_record import JobRecord
 from jobs.autosubmit.statuses import ACTIVE, RESET
+from tests.support.job_lists import read_newest_attempts
 
 ENDED = {"job_id": 7, "run_id": 1, "submit": 100, "start": 110, "finish": 120, "status": "FAILED"}
 KILLED = {**ENDED, "start": 0, "finish": 0}
@@ -36,7 +37,7 @@ def newest(folder: Path, *attempts: dict[str, object]) -> JobTimes:
         rows = [["a000_SIM", *attempt.values()] for attempt in attempts]
         connection.executemany(f"INSERT INTO job_data ({', '.join(columns)}) VALUES ({marks})", rows)
         connection.commit()
-    return read_attempts(path).newest["a000_SIM"]
+    return read_newest_attempts(path)["a000_SIM"]
 
 
 def at(seconds: int) -> datetime:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
+from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies
 from tests.jobs.autosubmit.conftest import SHARED, shared_files
 from tests.support import stores
+from tests.support.job_lists import read_job_list
 
 RECORDED = pytest.mark.parametrize("recorded", stores.PICKLES, ids=lambda path: path.stem)
 

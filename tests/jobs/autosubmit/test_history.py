@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit.history import JobTimes, UnreadableHistory, read_attempts, read_past_attempts, read_runs
+from jobs.autosubmit.history import JobTimes, UnreadableHistory, read_past_attempts, read_runs
 from tests.jobs.autosubmit.conftest import shared_files
+from tests.support.job_lists import read_newest_attempts
 
 OLDEST = """
 CREATE TABLE experiment_run (run_id INTEGER PRIMARY KEY, start INTEGER, finish INTEGER, total INTEGER);
@@ -29,7 +30,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_no_history_has_no_runs_and_no_times(tmp_path: Path) -> None:
     assert read_runs(tmp_path / "none.db") == []
-    assert read_attempts(tmp_path / "none.db").newest == {}
+    assert read_newest_attempts(tmp_path / "none.db") == {}
 
 
 def test_zero_and_nothing_are_no_time(path: Path) -> None:
@@ -44,7 +45,7 @@ def test_columns_that_a_version_lacks_are_empty(path: Path) -> None:
 
 
 def test_the_newest_attempt_of_a_job_counts(path: Path) -> None:
-    times = read_attempts(path).newest["a000_SIM"]
+    times = read_newest_attempts(path)["a000_SIM"]
     assert (times.status, times.remote_id, times.started_at) == ("RUNNING", 8, None)
     assert times.submitted_at == datetime.fromtimestamp(200, UTC)
 
@@ -61,7 +62,7 @@ def test_all_attempts_are_read_the_oldest_first_and_of_too_many_the_newest(
     assert [one.status for one in read_past_attempts(path)] == ["RUNNING"]
 
 
-@pytest.mark.parametrize("read", [read_runs, read_attempts, read_past_attempts])
+@pytest.mark.parametrize("read", [read_runs, read_newest_attempts, read_past_attempts])
 def test_a_broken_history_says_so(path: Path, read: object) -> None:
     path.write_bytes(b"no database" * 200)
     with pytest.raises(UnreadableHistory, match=r"job_data_a000\.db cannot be read"):
@@ -72,7 +73,7 @@ def test_a_database_without_the_tables_says_so(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript("DROP TABLE job_data")
     with pytest.raises(UnreadableHistory, match="no table job_data"):
-        read_attempts(path)
+        read_newest_attempts(path)
 
 
 def test_reading_leaves_no_file_behind(path: Path) -> None:
@@ -94,12 +95,12 @@ def test_histories_of_other_versions_are_read() -> None:
         assert runs == sorted(runs, key=lambda run: run.run_id)
         assert runs[-1].started_at
         expid = path.stem.removeprefix("job_data_")
-        assert all(name.startswith(f"{expid}_") for name in read_attempts(path).newest)
+        assert all(name.startswith(f"{expid}_") for name in read_newest_attempts(path))
 
 
 def test_a_real_history_tells_the_run_and_its_jobs(root: Path, failed: str) -> None:
     path = root / "metadata" / "data" / f"job_data_{failed}.db"
-    times = read_attempts(path).newest
+    times = read_newest_attempts(path)
     bad = times[f"{failed}_BAD"]
     assert (bad.status, bad.platform, bad.wallclock) == ("FAILED", "LOCAL", "00:05")
     assert _is_ordered(bad)

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from jobs.autosubmit import job_list
-from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies, read_job_list
+from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies
 from jobs.autosubmit.job_record import JobRecord
 from jobs.autosubmit.statuses import STATUS_BY_NUMBER, STATUSES
 from tests.jobs.autosubmit.conftest import shared_files
+from tests.support.job_lists import read_job_list
 from tests.support.services import ForkedAutosubmit
 
 ASK_STATUSES = "import json; from autosubmit.job.job_common import Status; print(json.dumps(Status.VALUE_TO_KEY))"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit.history import read_attempts
 from jobs.autosubmit.logs import decompress, reader
 from jobs.autosubmit.logs.reader import ExperimentLogs, JobLogs, Log, LogPart, NoSuchLog
 from jobs.autosubmit.secrets import CONTEXT_BYTES
+from tests.support.job_lists import read_newest_attempts
 
 HOSTILE = ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\0b", "a000_SIM.\ud800", "a000_SIM." + "x" * 300]
 
@@ -211,7 +211,7 @@ def test_a_file_keeps_its_identity_while_it_grows_and_another_one_has_another(
 
 
 def test_the_log_of_a_real_job_is_read(root: Path, failed: str) -> None:
-    times = read_attempts(root / "metadata" / "data" / f"job_data_{failed}.db").newest[f"{failed}_BAD"]
+    times = read_newest_attempts(root / "metadata" / "data" / f"job_data_{failed}.db")[f"{failed}_BAD"]
     shelf = JobLogs(root / failed, f"{failed}_BAD", [times.out_log])
     assert b"about to fail" in content(shelf.open(times.out_log))
     assert {file.kind for file in shelf.list_files()} >= {"out", "err", "script"}

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit.job_list import UnreadableJobList, read_job_list
+from jobs.autosubmit.job_list import UnreadableJobList
 from jobs.autosubmit.wrappers import add_wrappers, read_wrappers
 from tests.support import stores
+from tests.support.job_lists import read_job_list
 
 OLD = """
 CREATE TABLE job_package (exp_id, package_name, job_name);

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit.job_list import read_job_list
 from jobs.autosubmit.job_record import JobRecord
 from jobs.autosubmit.pickles.unpickler import load
 from jobs.autosubmit.refusal import Refused
 from tests.support import stores
+from tests.support.job_lists import read_job_list
 from tests.support.waiting import PATIENCE
 
 PROGRAM = Path(__file__).parents[2] / "support" / "yaml_values.py"

@@ -101,7 +101,14 @@ class CasePortal:
         gunicorn = [sys.executable, "-m", "gunicorn", "--worker-class=autosubmit_portal.web.PortalWorker"]
         gateway = (sys.executable, "-m", "autosubmit_portal.gateway", str(self.secrets / "gateway.json"))
         self._spawn("gateway", *gateway, account=self.names.gateway, PYTHONPATH=str(REPOSITORY))
-        web = [*gunicorn, "--workers=2", f"--bind=0.0.0.0:{PORT}", "--no-control-socket", "autosubmit_portal.wsgi"]
+        web = [
+            *gunicorn,
+            "--workers=2",
+            "--preload",
+            f"--bind=0.0.0.0:{PORT}",
+            "--no-control-socket",
+            "autosubmit_portal.wsgi",
+        ]
         self._spawn("web", *web, account=self.names.portal, **self.variables)
         for name, word in (("worker", "qcluster"), ("mirror", "mirror")):
             groups = f"{self.names.portal},{self.names.acting}" if name == "worker" else ""
