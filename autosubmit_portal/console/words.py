@@ -14,7 +14,7 @@ from autosubmit_portal import health
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.audit.periods import PERIODS, describe_period
-from autosubmit_portal.console.parts import acts
+from autosubmit_portal.console.parts import acts, script_words
 from autosubmit_portal.console.parts.presentation import describe_event
 from experiments import failure_reasons
 from experiments.activity import STATES_OF_OUTCOMES
@@ -34,6 +34,12 @@ EVENTS = (
 )
 WATCHED = ("site", "host", "api_token", "team", "membership", "coverage", "team_experiment", "site_role")
 MORE_WATCHED = ("site_account", "site_policy", "user", "group", "delegation", "freeze")
+# Models that people change by forms, and fields that lists of the others have as columns.
+EDITED = ("site", "host", "team", "membership", "coverage", "teamexperiment", "siterole", "siteaccount", "sitepolicy")
+SHOWN_FIELDS = (
+    *("site", "expid", "name", "owner", "hpc", "version", "section", "member", "chunk", "platform", "description"),
+    *("username", "user", "role", "source", "unix_name", "queue", "autosubmit_version", "expid_pattern", "split"),
+)
 # Menus and names of columns that are made of the names of parameters.
 MENUS = ("Kind", "Outcome", "Section", "Date", "Member")
 # Fields of forms that are called as people call them.
@@ -55,7 +61,13 @@ def list_words() -> Iterator[str]:
         yield from (role.title, role.help, role.name.lower())
     yield from (*MENUS, *FIELDS, *PART_WORDS)
     yield from (part.capitalize() for part in health.CHECKS)
-    yield from (*TITLES.values(), *acts.OUTSIDE_WORDS.values(), *acts.OF_NOTES.values(), acts.SOMEBODY)
+    yield from (
+        *TITLES.values(),
+        *acts.OUTSIDE_WORDS.values(),
+        *acts.OF_NOTES.values(),
+        acts.SOMEBODY,
+        *script_words.WORDS,
+    )
     yield from (describe_period(name) for name in PERIODS)
     yield from (door.value for door in Door)
     yield from (name.capitalize() for name in STATES_OF_OUTCOMES)
@@ -91,7 +103,9 @@ def list_models() -> Iterator[type[Model]]:
 def _list_of_model(model: type[Model]) -> Iterator[str]:
     yield from (str(model._meta.verbose_name), str(model._meta.verbose_name_plural))
     for field in model._meta.get_fields():
-        if isinstance(field, Field):
+        if isinstance(field, Field) and field.name in SHOWN_FIELDS:
+            yield str(field.verbose_name)
+        if isinstance(field, Field) and model._meta.model_name in EDITED and field.editable:
             yield from (str(field.verbose_name), str(field.help_text))
 
 

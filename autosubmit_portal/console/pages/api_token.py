@@ -153,7 +153,7 @@ class ApiTokenAdmin(ConsoleAdmin):
         revoke_token(obj, get_actor(request), origin=make_origin(request))
 
     # The first characters are all that is kept.
-    beginning = make_column("Begins with", lambda token: format_html("<code>{}…</code>", token.token_key))
+    beginning = make_column(gettext_lazy("Begins with"), lambda token: format_html("<code>{}…</code>", token.token_key))
     made = make_field_column(gettext_lazy("Made"), "created", presentation.when)
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:

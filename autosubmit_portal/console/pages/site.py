@@ -82,7 +82,7 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
 class HostForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
     """A host, which is removed by a box to tick: its row stays as where commands have run."""
 
-    remove = forms.BooleanField(required=False)
+    remove = forms.BooleanField(required=False, label=gettext_lazy("Remove"))
 
     def clean_remove(self) -> bool:
         """Refuse to remove a host that something is at still."""

@@ -99,8 +99,8 @@ class MembershipInline(TeamInline):
     """Who is in the team. Its managers change this too."""
 
     model = Membership
-    verbose_name = "member"
-    verbose_name_plural = "members"
+    verbose_name = gettext_lazy("member")
+    verbose_name_plural = gettext_lazy("members")
     fields = ("user", "role", "source")
     readonly_fields = ("source",)
 
@@ -162,7 +162,7 @@ class TeamAdmin(ConsoleAdmin):
 
     people = make_column(gettext_lazy("People"), lambda team: team.number_of_people)
     described = make_column(
-        "Coverage", lambda team: gettext("; or ").join(part.described for part in team.coverages.all())
+        gettext_lazy("Coverage"), lambda team: gettext("; or ").join(part.described for part in team.coverages.all())
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

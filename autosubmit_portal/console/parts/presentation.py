@@ -21,6 +21,7 @@ from autosubmit_portal import sentences
 from autosubmit_portal.access.models import Delegation
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts.markdown import render_markdown
+from autosubmit_portal.console.parts.script_words import show_script_words
 from experiments.attention.alarm import Alarm
 from experiments.attention.rules import TITLES
 from experiments.catalogue.kinds import CATALOGUE
@@ -32,6 +33,7 @@ from jobs.workflow import JobRow
 
 register = template.Library()
 register.filter("markdown", render_markdown)
+register.simple_tag(show_script_words, name="script_words")
 
 # Autosubmit's statuses in the order of a job's life, which is also the order inside a progress bar.
 STATUSES = (

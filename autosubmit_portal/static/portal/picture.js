@@ -95,9 +95,9 @@ const instant = (seconds) => new Date(1000 * seconds).toISOString().slice(0, 16)
 function describe(jobs, i) {
     const { names, status, submitted, queued, ran, epoch } = jobs;
     const said = [names[i], STATUSES[status[i]].toUpperCase()];
-    if (submitted[i] !== null) said.push(`submitted ${instant(epoch + submitted[i])} UTC`);
-    if (queued[i] !== null) said.push(`waited ${duration(Math.max(0, queued[i]))}`);
-    if (ran[i] !== null) said.push(`ran ${duration(Math.max(0, ran[i]))}`);
+    if (submitted[i] !== null) said.push(say("submitted {at} UTC", { at: instant(epoch + submitted[i]) }));
+    if (queued[i] !== null) said.push(say("waited {time}", { time: duration(Math.max(0, queued[i])) }));
+    if (ran[i] !== null) said.push(say("ran {time}", { time: duration(Math.max(0, ran[i])) }));
     return said.join(" · ");
 }
 
@@ -543,7 +543,7 @@ class Picture {
             if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
             this.take(decode(await answer.json(), this.isTimed, Date.now()));
         } catch {
-            this.told.textContent = "The picture cannot be loaded now. The table below has the same jobs.";
+            this.told.textContent = say("The picture cannot be loaded now. The table below has the same jobs.");
         }
     }
 
@@ -645,7 +645,7 @@ class Picture {
     tell() {
         const i = this.focused;
         const isChosen = i !== null && this.choice.ids.has(this.jobs.ids[i]);
-        this.told.textContent = i === null ? "" : describe(this.jobs, i) + (isChosen ? " · chosen" : "");
+        this.told.textContent = i === null ? "" : describe(this.jobs, i) + (isChosen ? ` · ${say("chosen")}` : "");
     }
 
     /** Returns the nearest job in a direction; the one in view first when none is told yet. */
