@@ -212,15 +212,10 @@ def get_http_status(refusal: Exception) -> int:
     return codes.get(type(refusal), 400)
 
 
-def say_refusal(refusal: Exception) -> str:
-    """Say a refusal in the language of the page."""
-    return translate(refusal.args[0]) if refusal.args else str(refusal)
-
-
 def explain_refusal(refusal: Exception) -> SafeString | str:
     """Say the refusal, with a link to the action that is in the way."""
     action_id = getattr(refusal, "action_id", None)
-    said = say_refusal(refusal)
+    said = translate(refusal)
     if action_id is None:
         return said
     shown = gettext("Show action {number}").format(number=action_id)

@@ -141,7 +141,7 @@ def list_approvals(user: Any, waiting: Iterable[Action]) -> list[Need]:
             key=f"approve-{row.pk}",
             word=gettext("Waits for you"),
             text=gettext("{person} asks for “{action}”, which a second person must approve.").format(
-                actor_name=row.actor_name, row=verb(row)
+                person=row.actor_name, action=verb(row)
             ),
             subject=row.expid or str(row.site),
             address=_get_action_address(row),

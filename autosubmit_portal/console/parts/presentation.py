@@ -99,9 +99,10 @@ def command_line() -> str:
 
 
 @register.filter
-def translate(text: str) -> str:
-    """Return words or a sentence of what knows no Django in the language of the page; other texts as they are."""
-    return sentences.translate(text, gettext) if text else ""
+def translate(text: object) -> str:
+    """Return words, a sentence or a refusal of what knows no Django in the language of the page."""
+    said = text.args[0] if isinstance(text, Exception) and text.args else text
+    return sentences.translate(said if isinstance(said, str) else str(said), gettext) if said else ""
 
 
 @register.simple_tag
