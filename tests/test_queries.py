@@ -21,7 +21,7 @@ from django.urls.resolvers import RoutePattern
 from autosubmit_portal.access.models import ApiToken, Delegation, SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.console.addresses import FOLDERS, make_experiment_key, make_job_key
+from autosubmit_portal.console.addresses import FOLDERS, make_experiment_key, make_job_key, make_name_key
 from experiments.catalogue.kinds import CREATE, GENERATE, SET_STATUS
 from experiments.models import Action, Experiment, Freeze, Note, Run, Site, State
 from jobs.models import Job
@@ -102,6 +102,8 @@ def address_of(route: str) -> str:
 
 
 def _filled(route: str, variable: str) -> str:
+    if "row_name:" in route:
+        return make_name_key(apps.get_model(MODELS[route.partition("/")[0]])._default_manager.order_by("pk")[0])
     if variable == "object_id" and "_key:" in route:
         return _keyed(route)
     if variable in ("object_id", "id"):

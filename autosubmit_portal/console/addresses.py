@@ -5,6 +5,7 @@
     /experiments/a002/jobs/a002_20000101_fc0_1_SIM/      a job, and below it its pages
     /experiments/a002@mn5/                               an experiment of another site than the default one
     /experiments/a002~17/                                an experiment that is gone: its expid may be another's now
+    /people/ana/                                         a person, and below it its pages
     /actions/12/                                         a row of another list
 
 Where no site is named, that of the default site is meant, or the only one of those that somebody may see. `~17` alone
@@ -12,17 +13,21 @@ is the row with that number. Addresses of before redirect to these.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote
 
 from django.contrib.admin import AdminSite
-from django.db.models import QuerySet
+from django.contrib.auth.models import User
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponsePermanentRedirect
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter, reverse
 from django.urls.converters import StringConverter
 from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
+from autosubmit_portal.access.models import Team
+from autosubmit_portal.access.rights.people import filter_people
 from experiments.models import Experiment
 from experiments.models.experiment import choose_meant
 from jobs.models import Job
@@ -44,11 +49,15 @@ FOLDERS = {
     "access/siterole": "site-roles",
     "access/siteaccount": "site-accounts",
     "access/sitepolicy": "site-policies",
-    "auth/user": "users",
+    "auth/user": "people",
     "auth/group": "groups",
 }
-# Their pages are forms of Django, which come after a page of their own: /teams/3/change/.
-EDITED = {"sites", "teams", "site-roles", "site-accounts", "site-policies", "users", "groups"}
+# Their pages are forms of Django, which come after a page of their own: /sites/3/change/.
+EDITED = {"sites", "site-roles", "site-accounts", "site-policies", "groups", "teams"}
+# Folders of before, by what Django would call their lists.
+FORMER = {"users": "auth/user"}
+# A name that is a page of the list itself is told with the number of its row.
+PAGES_OF_LISTS = {"add"}
 # An expid that was a folder before is told with the number of its row.
 TAKEN = {old.removeprefix(f"{EXPERIMENTS}/") for old in FOLDERS if old.startswith(EXPERIMENTS)}
 _KEY = re.compile(r"(?P<expid>[^@~]*)(?:@(?P<site>[-\w]+))?(?:~(?P<number>\d{1,18}))?", re.ASCII)
@@ -75,8 +84,19 @@ class JobKeyConverter(StringConverter):
         return value if isinstance(value, str) else make_job_key(value)
 
 
+class NameConverter(StringConverter):
+    """What an address calls a person or a team: by name. It is made of a row, or of the number of one."""
+
+    regex = r"[^/\x00]+"
+
+    def to_url(self, value: Any) -> str:
+        """Return what an address calls the row."""
+        return value if isinstance(value, str) else make_name_key(value)
+
+
 register_converter(ExperimentKeyConverter, "experiment_key")
 register_converter(JobKeyConverter, "job_key")
+register_converter(NameConverter, "row_name")
 
 
 def make_experiment_key(experiment: Experiment | int) -> str:
@@ -93,6 +113,21 @@ def make_job_key(job: Job | int) -> str:
     if isinstance(job, int):
         return f"~/jobs/~{job}"
     return f"{make_experiment_key(job.experiment)}/jobs/{_quote(job.name)}"
+
+
+def make_name_key(row: User | Team | int) -> str:
+    """Return what an address calls a person or a team."""
+    if isinstance(row, int):
+        return f"~{row}"
+    name: str = row.username if isinstance(row, User) else row.slug
+    return f"~{row.pk}" if name in PAGES_OF_LISTS or name.startswith("~") else _quote(name)
+
+
+def find_named(rows: "QuerySet[Any]", key: str) -> Any:
+    """Return which of the people, or of the teams, an address means; None if none."""
+    number = _NUMBER.fullmatch(key)
+    name = "username" if rows.model is User else "slug"
+    return rows.filter(**({"pk": int(number[1])} if number else {name: unquote(key)})).first()
 
 
 def _quote(name: str) -> str:
@@ -154,33 +189,32 @@ def place(url: "URLPattern | URLResolver") -> "list[URLPattern | URLResolver]":
 
 def list_old(console: AdminSite) -> "list[URLPattern]":
     """Return the addresses of before, which redirect for good to those of now."""
-    olds = "|".join(FOLDERS)
+    olds = "|".join([*FOLDERS, *FORMER])
     return [re_path(rf"^(?P<old>{olds})/(?P<rest>.*)$", console.admin_view(require_safe(redirect_old)))]
 
 
 def redirect_old(request: HttpRequest, old: str, rest: str) -> HttpResponsePermanentRedirect:
     """Redirect an address of before, with its query. What somebody may not see is not found."""
-    folder = FOLDERS[old]
+    folder = FOLDERS[FORMER.get(old, old)]
     number, slash, page = rest.partition("/")
     if folder not in EDITED and page == "change/":
         page = ""
-    address = _find_address(request, old, number) if number.isdecimal() else ""
+    address = _find_address(request, folder, number) if number.isdecimal() else ""
     address = address or f"{reverse('admin:index')}{folder}/{number}{slash}"
     query = request.META.get("QUERY_STRING", "")
     return HttpResponsePermanentRedirect(f"{address}{page}{f'?{query}' if query else ''}")
 
 
-def _find_address(request: HttpRequest, old: str, number: str) -> str:
-    """Return the address of the experiment or the job with a number; blank for other rows."""
-    models: dict[str, Any] = {"experiments/experiment": Experiment, "jobs/job": Job}
-    if old not in models:
+def _find_address(request: HttpRequest, folder: str, number: str) -> str:
+    """Return the address of the row with a number of what has a name in addresses; blank for others."""
+    seen: dict[str, Callable[[], Model | None]] = {
+        "experiments": lambda: find_experiment(Experiment.objects.visible_to(request.user), f"~{number}"),
+        "jobs": lambda: find_job(Job.objects.visible_to(request.user), Experiment.objects.none(), f"~/jobs/~{number}"),
+        "people": lambda: find_named(filter_people(request.user), f"~{number}"),
+    }
+    if folder not in seen:
         return ""
-    experiments, jobs = (model.objects.visible_to(request.user) for model in models.values())
-    found = (
-        find_experiment(experiments, f"~{number}")
-        if old == "experiments/experiment"
-        else find_job(jobs, experiments, f"~/jobs/~{number}")
-    )
+    found = seen[folder]()
     if found is None:
         raise Http404
-    return reverse(f"admin:{old.replace('/', '_')}_change", args=[found])
+    return reverse(f"admin:{found._meta.app_label}_{found._meta.model_name}_change", args=[found])

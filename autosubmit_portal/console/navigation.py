@@ -140,7 +140,11 @@ GROUPS: tuple[tuple[Text, tuple[Page, ...]], ...] = (
     (
         gettext_lazy("People"),
         (
-            _list_of(User, gettext_lazy("Users"), gettext_lazy("The accounts of people, and what each may do.")),
+            _list_of(
+                User,
+                gettext_lazy("People"),
+                gettext_lazy("Accounts: who may do what, who was here when, who is locked out."),
+            ),
             _list_of(Group, gettext_lazy("Groups"), gettext_lazy("Roles that hold everywhere, and who has them.")),
             Page(
                 name=gettext_lazy("Failed sign-ins"),

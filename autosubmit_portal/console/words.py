@@ -40,6 +40,11 @@ SHOWN_FIELDS = (
     *("site", "expid", "name", "owner", "hpc", "version", "section", "member", "chunk", "platform", "description"),
     *("username", "user", "role", "source", "unix_name", "queue", "autosubmit_version", "expid_pattern", "split"),
 )
+# What the permissions allow that are no model's (`experiments.permissions`), besides the kinds.
+PERMISSIONS = (
+    *("See and lift lockouts", "Freeze a site or a platform", "Choose a program", "Write notes, and acknowledge"),
+    *("Remove notes of others", "Call a command lost", "Manage teams, and the roles and accounts at sites"),
+)
 # Menus and names of columns that are made of the names of parameters.
 MENUS = ("Kind", "Outcome", "Section", "Date", "Member")
 # Fields of forms that are called as people call them.
@@ -68,6 +73,7 @@ def list_words() -> Iterator[str]:
         acts.SOMEBODY,
         *script_words.WORDS,
     )
+    yield from PERMISSIONS
     yield from (describe_period(name) for name in PERIODS)
     yield from (door.value for door in Door)
     yield from (name.capitalize() for name in STATES_OF_OUTCOMES)

@@ -203,6 +203,18 @@ GET   delegations/<int:object_id>       302 302 404 404
 POST  delegations/<int:object_id>                                        302 302 404 404
 POST  delegations/<int:object_id>/end                                    302 302 404 404
 
+GET   people                                    302 302 403 403
+GET   people/add                                302 302 403 403
+GET   people/<row_name:object_id>               302 302 404 404
+POST  people/<row_name:object_id>                                        302 302 404 404
+GET   people/<row_name:object_id>/edit          302 302 404 404
+POST  people/<row_name:object_id>/edit                                   302 302 404 404
+GET   people/<row_name:object_id>/password      302 302 404 404
+GET   people/<row_name:object_id>/delete        302 302 404 404
+POST  people/<row_name:object_id>/close                                  302 302 404 404
+POST  people/<row_name:object_id>/reopen                                 302 302 404 404
+POST  people/<row_name:object_id>/unlock                                 302 302 404 404
+POST  people/<row_name:object_id>/reset_second_factor                    302 302 404 404
 GET   teams                                     302 302 200 200
 GET   teams/add                                 302 302 403 403
 POST  teams/add                                                          302 302 403 403
@@ -214,7 +226,7 @@ GET   teams/<path:object_id>/history            302 302 404 200
 GET   teams/<path:object_id>                    302 302 302 302
 """
 # What only some accounts manage is refused to all four alike.
-MANAGED = ("site-roles", "site-accounts", "site-policies", "users", "groups")
+MANAGED = ("site-roles", "site-accounts", "site-policies", "groups")
 PAGES = ("", "/add", "/<path:object_id>/change", "/<path:object_id>/delete")
 # What the addresses that change something need besides, to be understood at all.
 QUERIES = {f"POST {API}": "?action=run", f"PATCH {API}/jobs": "?status=READY"}
@@ -228,9 +240,8 @@ def rows() -> Iterator[tuple[str, str, list[int]]]:
     for model in MANAGED:
         yield from (("GET", model + page, [302, 302, 403, 403]) for page in PAGES)
         yield "GET", f"{model}/<path:object_id>", [302, 302, 302, 302]
-        history = 403 if model in ("users", "groups") else 404
+        history = 403 if model == "groups" else 404
         yield "GET", f"{model}/<path:object_id>/history", [302, 302, history, history]
-    yield "GET", "users/<id>/password", [302, 302, 403, 403]
 
 
 def walked(patterns: list[Any], before: str = "") -> Iterator[tuple[str, str]]:

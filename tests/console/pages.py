@@ -27,7 +27,7 @@ LISTS = (
     "audit_auditentry",
 )
 # Their addresses are made of names.
-NAMED = ("experiments_experiment", "jobs_job")
+NAMED = ("experiments_experiment", "jobs_job", "auth_user")
 READ_ONLY = ("experiments_experiment", "jobs_job", "experiments_run", "experiments_action", "audit_auditentry")
 ROUTES = {
     Target.SITE: "admin:experiments_site_request",
@@ -41,7 +41,7 @@ def list_of(name: str) -> str:
 
 
 def page_of(name: str, pk: int) -> str:
-    """Return the page of a row; of experiments and jobs as people read it."""
+    """Return the page of a row; of what has a name as people read it."""
     row = apps.get_model(name.replace("_", ".", 1))._default_manager.get(pk=pk)
     return reverse(f"admin:{name}_change", args=[row if name in NAMED else pk])
 

@@ -81,7 +81,8 @@ def test_what_means_no_experiment_is_not_found(key: str, experiment: Experiment)
         ("experiments/action/12/output/0/", "actions/12/output/0/"),
         ("experiments/site/3/change/", "sites/3/change/"),
         ("audit/auditentry/?event=refused", "audit/?event=refused"),
-        ("auth/user/add/", "users/add/"),
+        ("auth/user/add/", "people/add/"),
+        ("users/?q=ana", "people/?q=ana"),
     ],
 )
 def test_an_address_of_before_redirects_for_good(

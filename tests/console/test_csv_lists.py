@@ -2,11 +2,14 @@
 
 import csv
 import io
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
+from autosubmit_portal.access.preferences import set_preferences
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.parts import csv_lists
@@ -75,3 +78,13 @@ def test_that_the_trail_was_taken_is_recorded(as_manager: Client, experiment: Ex
 def test_a_filter_that_there_is_not_leads_to_the_list(as_viewer: Client, experiment: Experiment) -> None:
     answer = as_viewer.get("/experiments/", {"format": "csv", "nonsense": "1"})
     assert (answer.status_code, answer["Location"]) == (302, "/experiments/")
+
+
+def test_times_are_utc_as_their_headings_say_whoever_takes_them(
+    as_viewer: Client, viewer: User, experiment: Experiment
+) -> None:
+    factories.create_run(experiment, run_id=1, started_at=datetime(2031, 7, 1, 12, tzinfo=UTC))
+    set_preferences(viewer, time_zone="Asia/Tokyo", language="")
+    (run,) = read(as_viewer, "/runs/")
+    assert run["started_at (UTC)"] == "2031-07-01T12:00:00+00:00"
+    assert "total (UTC)" not in run

@@ -95,4 +95,4 @@ def test_any_text_may_be_looked_for(as_viewer: Client, experiment: Experiment, t
 def test_the_page_admin_leads_to_all_other_lists_that_somebody_may_see(as_viewer: Client) -> None:
     page = text_of(as_viewer.get("/admin/"))
     assert ">Sites</a>" in page
-    assert ">Users</a>" not in page
+    assert ">People</a>" not in page

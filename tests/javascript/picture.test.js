@@ -106,6 +106,16 @@ test("the pointer is told the job below it, with its times", async () => {
     assert.strictEqual(tip.hidden, true);
 });
 
+test("times are those of the zone that the page names, in winter and in summer", async () => {
+    const inMadrid = PAGE.replace(`data-axis=""`, `data-axis="" data-zone="Europe/Madrid"`);
+    const summer = Date.parse("2026-07-01T22:30:00Z") / 1000;
+    for (const [told, said] of [[{}, "2026-01-01 01:00 CET"], [{ epoch: summer }, "2026-07-02 00:30 CEST"]]) {
+        const { point, find } = await opened(grid(told), inMadrid);
+        point("pointermove", ...at(0, 0));
+        assert.ok(find(".picture-tip").textContent.includes(`submitted ${said} · `), find(".picture-tip").textContent);
+    }
+});
+
 test("a click opens the job, with Ctrl in another tab", async () => {
     const { click, visited } = await opened();
     click(...at(1, 0));
@@ -272,4 +282,24 @@ test("on a timeline the time in the queue is paler, and what runs lasts until no
     assert.ok(drawn.filter(([name, , text]) => name === "fillText" && /^11-25/.test(text)).length);
     point("pointermove", 590, HEAD + 20); // 5 minutes after the beginning
     assert.match(find(".picture-tip").textContent, /^b · RUNNING/);
+});
+
+// The hours between the lines of a timeline of twelve hours, with what they are called.
+async function lines(origin) {
+    const { drawn } = await opened(grid({
+        names: ["a"], ids: [1], status: "C", x: [0], y: [0], width: [43200], height: [1], waits: [0], rows: [], columns: [],
+        parents: [], origin: Date.parse(origin) / 1000, submitted: [0], queued: [0], ran: [43200],
+    }), PAGE.replace(`data-axis=""`, `data-axis="time" data-zone="Europe/Madrid"`));
+    const texts = drawn.filter(([name, , text]) => name === "fillText" && /^\d\d-\d\d /.test(text));
+    const width = (NARROW.width - GUTTER) / 12;
+    return texts.map(([, , text, x], i) => [text, i ? Math.round((x - texts[i - 1][3]) / width) : 0]);
+}
+
+test("the axis of a timeline goes on by the clock of the zone in the night of a change", async () => {
+    assert.deepStrictEqual(await lines("2026-10-24T21:00:00Z"), [
+        ["10-25 00:00", 0], ["10-25 03:00", 4], ["10-25 06:00", 3], ["10-25 09:00", 3],
+    ]);
+    assert.deepStrictEqual(await lines("2026-03-28T22:00:00Z"), [
+        ["03-29 00:00", 0], ["03-29 03:00", 2], ["03-29 06:00", 3], ["03-29 09:00", 3],
+    ]);
 });

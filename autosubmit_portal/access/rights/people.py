@@ -8,6 +8,7 @@ from django.contrib.auth.models import Permission, User
 from django.db.models import Q, QuerySet
 
 from autosubmit_portal.access.models import Delegation, Membership, SiteAccount, SiteRole, Team, TeamExperiment
+from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.grants import Part, read_grants, read_grants_of
 from autosubmit_portal.access.rights.lending import read_loans, read_loans_of
 from autosubmit_portal.access.rights.teams import find_managed_sites, may_change_all
@@ -16,6 +17,16 @@ from autosubmit_portal.access.rights.teams import find_managed_sites, may_change
 def may_see_people(actor: Any, experiment: Any) -> bool:
     """Return whether the actor sees the rights of others: managers of all teams, and of the site of the experiment."""
     return may_change_all(actor) or experiment.site_id in find_managed_sites(actor)
+
+
+def may_see_accounts(actor: Any) -> bool:
+    """Return whether the actor sees all accounts: who has a permission to see or change them, which no role has."""
+    return bool(policy.list_browsable(actor, [User]))
+
+
+def filter_people(actor: Any) -> "QuerySet[User]":
+    """Return the accounts whose pages the actor sees: all, or their own."""
+    return User.objects.all() if may_see_accounts(actor) else User.objects.filter(pk=actor.pk)
 
 
 def filter_covering(teams: "QuerySet[Team]", experiment: Any) -> list[Team]:

@@ -53,7 +53,7 @@ class ActionAdmin(ApprovalPages):
     list_display = ("what", "chip", "of_experiment", "by", "requested", "took", "result")
     long_fields = LONG_FIELDS
     csv_columns = {
-        "id": "pk",
+        "id": "id",
         "site": "site__slug",
         "expid": "expid",
         "kind": "kind",

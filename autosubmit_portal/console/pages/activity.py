@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,6 +23,7 @@ from autosubmit_portal.console.pages.now import WHOSE, choose_acts
 from autosubmit_portal.console.parts import acts
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from autosubmit_portal.console.parts.text import Text
+from autosubmit_portal.console.parts.times import write_typed
 from autosubmit_portal.console.site import console
 from autosubmit_portal.csv_lines import write_csv_lines
 from experiments import activity
@@ -34,8 +35,10 @@ ROWS = 50
 ROWS_AT_ONCE = 500
 LIVE_SECONDS = 5
 FIELDS = ("q", "person", "expid", "kind", "outcome", "period", "since", "until", "whose")
+TIMES = ("since", "until")
+AT = "at (UTC)"
 COLUMNS = (
-    *("at", "person", "on_behalf_of", "act", "subject", "site", "seconds", "reason", "outcome", "message"),
+    *(AT, "person", "on_behalf_of", "act", "subject", "site", "seconds", "reason", "outcome", "message"),
     *("action", "entry"),
 )
 FOLDED = ("person", "expid", "kind", "outcome", "since", "until")
@@ -57,6 +60,11 @@ class Form:
     def query(self) -> str:
         """The same choice as the query of an address."""
         return urlencode({name: value for name, value in self.values.items() if value})
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """What its fields of times hold."""
+        return {name: write_typed(at) for name in TIMES if (at := read_time(self.values[name]))}
 
     @property
     def is_chosen(self) -> bool:
@@ -139,6 +147,9 @@ def read_form(request: HttpRequest) -> Form:
     }
     for name, known in {**menus, "period": PERIODS, "whose": WHOSE}.items():
         values[name] = values[name] if values[name] in known else ""
+    for name in TIMES:
+        at = read_time(values[name])
+        values[name] = at.isoformat(timespec="seconds") if at else values[name]
     form = Form(values)
     form.menus = [
         (
@@ -155,7 +166,7 @@ def narrow(request: HttpRequest, form: Form, choice: Choice) -> Choice:
     """Return a choice to which that of the form is added; tell the form what is searched for and what is wrong."""
     values = form.values
     since, until = get_bounds(values["period"]) if values["period"] else (None, None)
-    given = {name: read_time(values[name]) for name in ("since", "until")}
+    given = {name: read_time(values[name]) for name in TIMES}
     if any(values[name] and given[name] is None for name in given):
         form.error = _NO_TIME
     chosen = replace(
@@ -173,10 +184,10 @@ def narrow(request: HttpRequest, form: Form, choice: Choice) -> Choice:
 
 
 def read_time(text: str) -> datetime | None:
-    """Return the instant that a text says, in the time zone of the portal if it names none; None if it says none."""
+    """Return the instant that a text says, in the time zone of whoever asks if it names none; None if it says none."""
     try:
         at = parse_datetime(text)
-        return timezone.make_aware(at) if at and timezone.is_naive(at) else at
+        return (timezone.make_aware(at) if timezone.is_naive(at) else at).astimezone(UTC) if at else None
     except (ValueError, OverflowError):
         return None
 
@@ -221,7 +232,7 @@ def write_line(act: activity.Act) -> dict[str, Any]:
     (line,) = acts.tell([act])
     row = {name: getattr(line, name) for name in COLUMNS if hasattr(line, name)}
     return row | {
-        "at": line.at.isoformat(timespec="seconds"),
+        AT: line.at.isoformat(timespec="seconds"),
         "act": line.words,
         "action": act.action.pk if act.action else None,
         "entry": act.entry.pk if act.entry else None,

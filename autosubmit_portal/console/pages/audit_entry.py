@@ -31,7 +31,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     live_seconds = 5
     list_display = ("at_time", "happened", "who", "door", "address", "about", "said")
     csv_columns = {
-        "id": "pk",
+        "id": "id",
         "at": "at",
         "event": "event",
         "actor_name": "actor_name",

@@ -65,9 +65,9 @@ class DelegationForm(RuledForm):
         help_text=gettext_lazy("Only on this experiment: its expid, or `site/expid` where several sites have it."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "a000"}),
     )
-    starts_at = InstantField(required=False, label=gettext_lazy("From (UTC)"), help_text=gettext_lazy("Blank: now."))
+    starts_at = InstantField(required=False, label=gettext_lazy("From"), help_text=gettext_lazy("Blank: now."))
     ends_at = InstantField(
-        label=gettext_lazy("Until (UTC)"),
+        label=gettext_lazy("Until"),
         help_text=format_lazy(gettext_lazy("Then it ends by itself, at most {days} days on."), days=LONGEST_DAYS),
     )
     reason = forms.CharField(

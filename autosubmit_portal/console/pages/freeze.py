@@ -45,10 +45,10 @@ class FreezeForm(RuledForm):
             attrs={"autocomplete": "off", "placeholder": gettext_lazy("Maintenance of the batch system")}
         ),
     )
-    starts_at = InstantField(required=False, label=gettext_lazy("From (UTC)"), help_text=gettext_lazy("Blank: now."))
+    starts_at = InstantField(required=False, label=gettext_lazy("From"), help_text=gettext_lazy("Blank: now."))
     ends_at = InstantField(
         required=False,
-        label=gettext_lazy("Until (UTC)"),
+        label=gettext_lazy("Until"),
         help_text=gettext_lazy("Then it ends by itself. Blank: until somebody ends it."),
     )
 

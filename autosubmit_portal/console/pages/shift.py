@@ -139,7 +139,7 @@ def list_colleagues(user: Any) -> list[str]:
 
 
 def find_morning(now: datetime) -> datetime:
-    """Return when it is 8:00 next, in the time zone of the portal."""
+    """Return when it is 8:00 next, in the time zone of whoever asks."""
     here = timezone.localtime(now)
     morning = datetime.combine(here.date(), MORNING, here.tzinfo)
     return morning if morning > here else morning + timedelta(days=1)

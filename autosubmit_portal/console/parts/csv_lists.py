@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.contrib.admin.utils import get_fields_from_path
+from django.db.models import DateTimeField, Model, QuerySet
 from django.http import StreamingHttpResponse
 
 from autosubmit_portal.csv_lines import write_csv_lines
@@ -19,13 +20,23 @@ _MASKED = ("message", "reason")
 
 
 def answer_csv(rows: "QuerySet[Any]", columns: Mapping[str, str], name: str) -> StreamingHttpResponse:
-    """Answer a file called `name` with these rows as a stream, at most MOST_ROWS; `columns` are fields by heading."""
+    """Answer a file called `name` with these rows as a stream, at most MOST_ROWS; `columns` are fields by heading.
+
+    A file is for everybody: times are UTC, as their headings say, whatever the time zone of whoever takes it.
+    """
+    headings = [_write_heading(rows.model, *column) for column in columns.items()]
     values = rows.values_list(*columns.values())[:MOST_ROWS].iterator(chunk_size=_ROWS_AT_ONCE)
     return StreamingHttpResponse(
-        write_csv_lines(_write_rows(values, [*columns]), [*columns]),
+        write_csv_lines(_write_rows(values, headings), headings),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )
+
+
+def _write_heading(model: type[Model], heading: str, path: str) -> str:
+    """Return the heading of a column; that of instants says their zone."""
+    is_of_times = isinstance(get_fields_from_path(model, path)[-1], DateTimeField)
+    return f"{heading} (UTC)" if is_of_times else heading
 
 
 def _write_rows(values: Iterator[tuple[Any, ...]], columns: list[str]) -> Iterator[dict[str, Any]]:

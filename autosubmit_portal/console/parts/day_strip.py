@@ -86,7 +86,7 @@ class Strip:
 
 
 def make_strip(actions: "QuerySet[Any]", experiments: "QuerySet[Any]") -> Strip:
-    """Count the last 24 hours, in UTC. Two queries."""
+    """Count the last 24 hours, each from a full hour of UTC: no clock is turned there. Two queries."""
     last = timezone.now().astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     first = last - (HOURS - 1) * HOUR
     asked, failed = _count_actions(actions, first), _count_failures(experiments, first)

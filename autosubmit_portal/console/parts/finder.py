@@ -114,11 +114,7 @@ def find_people(user: Any, text: str) -> Hits:
     if policy.list_browsable(user, [User]):
         rows = User.objects.filter(make_prefix_condition("username", text)).order_by("username")
         hits += [
-            Hit(
-                one.username,
-                one.get_full_name() or gettext("Account"),
-                reverse("admin:auth_user_change", args=[one.pk]),
-            )
+            Hit(one.username, one.get_full_name() or gettext("Account"), reverse("admin:auth_user_change", args=[one]))
             for one in rows[:MOST]
         ]
     return Hits(gettext("People"), hits[:MOST])

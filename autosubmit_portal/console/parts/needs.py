@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console.parts.notes import find_seen
 from autosubmit_portal.console.parts.presentation import mark_code, verb
+from autosubmit_portal.console.parts.times import put_into_zone, write_instant
 from experiments.actions.approve import may_approve
 from experiments.actions.notes import may_write
 from experiments.attention.alarm import Alarm
@@ -69,7 +70,7 @@ def _describe_alarm(user: Any, experiment: Experiment, alarms: Sequence[Alarm]) 
     return Need(
         key=f"alarm-{experiment.pk}",
         word=gettext(TITLES.get(first.rule, first.rule)),
-        text=mark_code(f"{first.sentence} {first.advice}{also}"),
+        text=mark_code(put_into_zone(f"{gettext(first.sentence)} {gettext(first.advice)}{also}")),
         subject=experiment.expid,
         address=_get_address(experiment),
         look="warn" if first.rule in _MILD else "bad",
@@ -194,7 +195,9 @@ def list_of_sites(sites: Iterable[Site]) -> Iterator[Need]:
             "button_address": address,
         }
         if site.problem:
-            yield Need(key=f"sick-{site.pk}", word=gettext("Site is unhealthy"), text=site.problem, **about)
+            yield Need(
+                key=f"sick-{site.pk}", word=gettext("Site is unhealthy"), text=put_into_zone(site.problem), **about
+            )
         elif site.mirrored_at and not site.is_mirror_fresh:
             text = gettext("The mirror is stale: what you see of it may be old.")
             yield Need(
@@ -220,9 +223,7 @@ def list_frozen(freezes: Iterable[Freeze]) -> Iterator[Need]:
     """Yield what is frozen now."""
     for row in freezes:
         if row.is_active:
-            until = (
-                " " + gettext("Until {time}.").format(time=f"{row.ends_at:%Y-%m-%d %H:%M} UTC") if row.ends_at else ""
-            )
+            until = " " + gettext("Until {time}.").format(time=write_instant(row.ends_at)) if row.ends_at else ""
             address = reverse("admin:experiments_freeze_change", args=[row.pk])
             text = f"{row.message}{until}"
             yield Need(

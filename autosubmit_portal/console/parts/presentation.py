@@ -19,7 +19,10 @@ from django.utils.translation import gettext, gettext_noop
 
 from autosubmit_portal import sentences
 from autosubmit_portal.access.models import Delegation
+from autosubmit_portal.access.rights.people import may_see_accounts
+from autosubmit_portal.access.sources import say_source
 from autosubmit_portal.console import stamps
+from autosubmit_portal.console.parts import times
 from autosubmit_portal.console.parts.markdown import render_markdown
 from autosubmit_portal.console.parts.script_words import show_script_words
 from experiments.attention.alarm import Alarm
@@ -34,6 +37,9 @@ from jobs.workflow import JobRow
 register = template.Library()
 register.filter("markdown", render_markdown)
 register.simple_tag(show_script_words, name="script_words")
+register.filter("typed", times.write_typed)
+register.filter("in_zone", times.put_into_zone)
+register.simple_tag(timezone.get_current_timezone_name, name="time_zone")
 
 # Autosubmit's statuses in the order of a job's life, which is also the order inside a progress bar.
 STATUSES = (
@@ -57,19 +63,18 @@ def format_age(at: datetime, now: datetime) -> str:
     for limit, unit, name in _STEPS:
         if abs(seconds) < limit:
             return gettext(_PAST if seconds > 0 else _FUTURE).format(time=f"{abs(seconds) // unit} {name}")
-    return f"{at.astimezone(UTC):%Y-%m-%d}"
+    return timezone.localtime(at).strftime(times.DAY)
 
 
 @register.filter
 def when(at: datetime | None) -> SafeString:
-    """Show an instant relative to now, with the exact time (UTC) as tooltip."""
+    """Show an instant relative to now, with the exact time as tooltip."""
     if at is None:
         return NOTHING
-    exact = at.astimezone(UTC)
     return format_html(
         '<time datetime="{}" title="{}" data-relative>{}</time>',
-        exact.isoformat(timespec="seconds"),
-        f"{exact:%Y-%m-%d %H:%M:%S} UTC",
+        at.astimezone(UTC).isoformat(timespec="seconds"),
+        times.write_instant(at, times.SECOND),
         format_age(at, timezone.now()),
     )
 
@@ -77,17 +82,23 @@ def when(at: datetime | None) -> SafeString:
 @register.filter
 def minute(at: datetime) -> str:
     """Say an instant to the minute, with its zone."""
+    return times.write_instant(at)
+
+
+@register.filter
+def model_time(at: datetime) -> str:
+    """Say a time of the model, such as a start date: it is nowhere on earth, and the same for everybody."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 @register.filter
 def exact(at: datetime | None) -> SafeString:
-    """Show an instant in full (UTC), then relative to now."""
+    """Show an instant in full, then relative to now."""
     if at is None:
         return NOTHING
     return format_html(
         '<span class="num nowrap">{}</span> <span class="quiet">{}</span>',
-        f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        times.write_instant(at, times.SECOND),
         when(at),
     )
 
@@ -159,6 +170,15 @@ def show_excerpt(text: str) -> SafeString:
     return format_html('<span class="about" title="{0}">{0}</span>', text[:300])
 
 
+@register.simple_tag(takes_context=True)
+def person_link(context: Mapping[str, Any], person: Any) -> SafeString | str:
+    """Name a person; with a link to their page for those who may see it."""
+    reader = context["request"].user
+    if person.pk != reader.pk and not may_see_accounts(reader):
+        return str(person)
+    return format_html('<a href="{}">{}</a>', reverse("admin:auth_user_change", args=[person]), person)
+
+
 def link_to_experiment(experiment: Experiment) -> SafeString:
     """Link to the page of an experiment; its site must be loaded with it."""
     address = reverse("admin:experiments_experiment_change", args=[experiment])
@@ -223,7 +243,9 @@ def lamp(experiment: Experiment) -> SafeString:
         kind, text = "done", gettext("Completed")
     else:
         kind, text = "off", gettext("Idle")
-    return format_html('<span class="lamp lamp-{}" title="{}">{}</span>', kind, experiment.evidence, text)
+    return format_html(
+        '<span class="lamp lamp-{}" title="{}">{}</span>', kind, times.put_into_zone(experiment.evidence), text
+    )
 
 
 # What these say has words and a place of its own.
@@ -322,6 +344,12 @@ def pretty(value: Any) -> str:
 def mask_secrets(value: Any) -> Any:
     """Hide the secrets in a text; other values are as they are."""
     return mask_text(value) if isinstance(value, str) else value
+
+
+@register.filter
+def source(name: str) -> str:
+    """Say who keeps a right: people, or a provider of identities."""
+    return say_source(name)
 
 
 @register.filter

@@ -15,7 +15,7 @@ WORDS = (
         "Dismiss",
         "Copied",
     ),
-    *("Copied", "submitted {at} UTC", "waited {time}", "ran {time}", "chosen", "Nothing is called so.", "Found"),
+    *("Copied", "submitted {at}", "waited {time}", "ran {time}", "chosen", "Nothing is called so.", "Found"),
     *("{shown} of {all}", "The picture cannot be loaded now. The table below has the same jobs."),
 )
 

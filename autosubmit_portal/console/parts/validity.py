@@ -6,8 +6,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 from django import forms
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
+from django.forms.boundfield import BoundField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -17,17 +18,36 @@ from django.views.decorators.http import require_POST
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from autosubmit_portal.console.parts.forms import RuledForm
 from autosubmit_portal.console.parts.text import Text
+from autosubmit_portal.console.parts.times import TYPED
 
 
 class InstantField(forms.DateTimeField):
-    """An instant in UTC, as its label says, whatever the time zone of the portal is."""
+    """An instant in the time zone of whoever types, as its label says."""
 
-    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=TYPED)
+
+    def get_bound_field(self, form: forms.BaseForm, field_name: str) -> BoundField:
+        """Say the time zone behind the label."""
+        bound = super().get_bound_field(form, field_name)
+        bound.label = f"{bound.label} ({timezone.get_current_timezone_name()})"
+        return bound
 
     def to_python(self, value: Any) -> datetime | None:
-        """Read it."""
-        with timezone.override(UTC):
+        """Read it; raise ValidationError for what no clock shows, or shows twice because it is turned back."""
+        try:
             return super().to_python(value)
+        except ValidationError as error:
+            raise ValidationError(self._explain(str(value)) or error.messages) from error
+
+    def _explain(self, typed: str) -> str:
+        """Return why an instant is none in the time zone; blank for what is none anywhere."""
+        try:
+            with timezone.override(UTC):
+                super().to_python(typed)
+        except ValidationError:
+            return ""
+        zone = timezone.get_current_timezone_name()
+        return gettext("Clocks are turned then in {zone}: write an hour earlier or later.").format(zone=zone)
 
 
 class ValidityAdmin(ReadOnlyAdmin):

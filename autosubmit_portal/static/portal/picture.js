@@ -17,6 +17,7 @@ const LETTER = [10, 12], NAME_WIDTH = 90; // the least box with a letter, or wit
 const NAMED_PIXELS = 260;
 const TICKS = [60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 604800, 2592000, 7776000, 31536000];
 const TICK_PIXELS = 110;
+const QUARTER = 900, HOUR = 3600, DAY = 86400, MOST_OFFSETS = 5000;
 const two = (number) => String(number).padStart(2, "0");
 
 const each = (values, count) => values.length === 1 ? new Float64Array(count).fill(values[0]) : Float64Array.from(values);
@@ -89,13 +90,62 @@ function duration(seconds) {
     return `${Math.floor(seconds / 86400)} d ${two(Math.floor(seconds / 3600) % 24)} h`;
 }
 
-const instant = (seconds) => new Date(1000 * seconds).toISOString().slice(0, 16).replace("T", " ");
+/** Reads instants, in seconds since 1970, in a time zone; the hands are turned there in summer and in winter. */
+class Clock {
+    constructor(timeZone) {
+        const hands = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+        this.format = new Intl.DateTimeFormat("en-GB", { timeZone, hourCycle: "h23", timeZoneName: "short", ...hands });
+        this.offsets = new Map();
+    }
+
+    read(seconds) {
+        return Object.fromEntries(this.format.formatToParts(1000 * seconds).map(({ type, value }) => [type, value]));
+    }
+
+    /** Returns date and time: 2026-01-01 00:00. */
+    say(seconds) {
+        return new Date(1000 * (seconds + this.offset(seconds))).toISOString().slice(0, 16).replace("T", " ");
+    }
+
+    /** Returns the name of the zone at an instant, such as CET or GMT+9. */
+    name(seconds) {
+        return this.read(seconds).timeZoneName;
+    }
+
+    /** Returns by how many seconds the clock is before UTC. A picture asks the same again for each frame. */
+    offset(seconds) {
+        const quarter = Math.floor(seconds / QUARTER); // no clock is turned within one
+        if (!this.offsets.has(quarter)) {
+            if (this.offsets.size >= MOST_OFFSETS) this.offsets.clear();
+            const { year, month, day, hour, minute, second } = this.read(quarter * QUARTER);
+            const shown = Date.UTC(year, month - 1, day, hour, minute, second) / 1000;
+            this.offsets.set(quarter, shown - quarter * QUARTER);
+        }
+        return this.offsets.get(quarter);
+    }
+
+    /** Returns the instants between two at which the clock shows a multiple of so many seconds. */
+    list(first, last, step) {
+        const found = [];
+        const before = this.offset(first);
+        for (let shown = Math.ceil((first + before) / step) * step; shown - before <= last + DAY; shown += step) {
+            // Within the hours the clock goes on through a change; days begin when it shows so.
+            const at = step > HOUR ? shown - this.offset(shown - this.offset(shown - before)) : shown - before;
+            if (at > last) break;
+            if (at >= first && at !== found.at(-1)) found.push(at);
+        }
+        return found;
+    }
+}
 
 /** Says what is known of a job: name, status, times. */
-function describe(jobs, i) {
+function describe(jobs, i, clock) {
     const { names, status, submitted, queued, ran, epoch } = jobs;
     const said = [names[i], STATUSES[status[i]].toUpperCase()];
-    if (submitted[i] !== null) said.push(say("submitted {at} UTC", { at: instant(epoch + submitted[i]) }));
+    if (submitted[i] !== null) {
+        const at = epoch + submitted[i];
+        said.push(say("submitted {at}", { at: `${clock.say(at)} ${clock.name(at)}` }));
+    }
     if (queued[i] !== null) said.push(say("waited {time}", { time: duration(Math.max(0, queued[i])) }));
     if (ran[i] !== null) said.push(say("ran {time}", { time: duration(Math.max(0, ran[i])) }));
     return said.join(" · ");
@@ -232,9 +282,10 @@ class Choice {
 
 /** Draws what the camera sees. All lengths here are pixels of the screen. */
 class Painter {
-    constructor(canvas, isTimed) {
+    constructor(canvas, isTimed, clock) {
         this.canvas = canvas;
         this.isTimed = isTimed;
+        this.clock = clock;
         this.context = canvas.getContext("2d");
         this.readColors();
     }
@@ -439,11 +490,11 @@ class Painter {
         context.lineWidth = k;
         const first = jobs.origin + camera.x, last = first + camera.view.width / camera.sx;
         context.beginPath();
-        for (let at = Math.ceil(first / step) * step; at <= last; at += step) {
+        for (const at of this.clock.list(first, last, step)) {
             const x = Math.round((at - jobs.origin) * sx + dx) + 0.5;
             context.moveTo(x, 0);
             context.lineTo(x, canvas.height);
-            this.ticks.push([step >= 86400 ? instant(at).slice(0, 10) : instant(at).slice(5), x]);
+            this.ticks.push([step >= DAY ? this.clock.say(at).slice(0, 10) : this.clock.say(at).slice(5), x]);
         }
         context.stroke();
         context.strokeStyle = this.accent;
@@ -505,7 +556,8 @@ class Picture {
         this.canvas = box.querySelector("canvas");
         this.told = box.querySelector(".picture-told");
         this.isTimed = box.dataset.axis === "time";
-        this.painter = new Painter(this.canvas, this.isTimed);
+        this.clock = new Clock(box.dataset.zone ?? "UTC");
+        this.painter = new Painter(this.canvas, this.isTimed, this.clock);
         this.camera = new Camera(this.isTimed);
         this.choice = new Choice(this, box);
         this.jobs = null;
@@ -645,7 +697,7 @@ class Picture {
     tell() {
         const i = this.focused;
         const isChosen = i !== null && this.choice.ids.has(this.jobs.ids[i]);
-        this.told.textContent = i === null ? "" : describe(this.jobs, i) + (isChosen ? ` · ${say("chosen")}` : "");
+        this.told.textContent = i === null ? "" : describe(this.jobs, i, this.clock) + (isChosen ? ` · ${say("chosen")}` : "");
     }
 
     /** Returns the nearest job in a direction; the one in view first when none is told yet. */
@@ -779,7 +831,7 @@ class Picture {
         if (i !== this.hovered) {
             this.hovered = i;
             this.canvas.style.cursor = i === null ? "" : "pointer";
-            if (i !== null) this.tip.textContent = describe(this.jobs, i);
+            if (i !== null) this.tip.textContent = describe(this.jobs, i, this.clock);
             this.plan();
         }
         this.tip.hidden = i === null;
