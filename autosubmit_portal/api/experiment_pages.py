@@ -18,6 +18,7 @@ LISTS = {
     "Wrappers": "wrapper-list",
     "Configuration in the files": "configuration-filesystem-config",
     "Time left": "time-left-eta",
+    "Performance": "performance-performance",
     "User metrics": "user-metrics-user-metrics-runs",
     "Program": "program-list",
     "Notes": "note-list",

@@ -17,6 +17,7 @@ from autosubmit_portal.api.views import (
     logs,
     metrics,
     notes,
+    performance,
     permissions,
     portal,
     programs,
@@ -38,6 +39,7 @@ router.register(EXPERIMENT, configuration.RunConfigurationViewSet, "run-configur
 router.register(EXPERIMENT, configuration.FileSystemConfigurationViewSet, "configuration")
 router.register(EXPERIMENT, user_metrics.UserMetricsViewSet, "user-metrics")
 router.register(EXPERIMENT, eta.EtaViewSet, "time-left")
+router.register(EXPERIMENT, performance.PerformanceViewSet, "performance")
 router.register(f"{EXPERIMENT}/permissions", permissions.PermissionViewSet, "permission")
 router.register(f"{EXPERIMENT}/program", programs.ProgramViewSet, "program")
 router.register(f"{EXPERIMENT}/wrappers", wrappers.WrapperViewSet, "wrapper")

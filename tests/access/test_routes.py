@@ -63,6 +63,7 @@ GET   {API}/jobs/<job:job>/notes/<int:note_id>    401 403 404 200
 DELETE {API}/jobs/<job:job>/notes/<int:note_id>   401 403 404 403
 GET   {API}/wrappers                              401 403 404 200
 GET   {API}/eta                                   401 403 404 400
+GET   {API}/performance                           401 403 404 503
 GET   {API}/jobs                                  401 403 404 200
 PATCH {API}/jobs                                  401 403 404 403
 GET   {API}/jobs/<job:job>                       401 403 404 200
@@ -134,6 +135,7 @@ GET   experiments/<experiment_key:object_id>/grid/data             302 302 404 2
 GET   experiments/<experiment_key:object_id>/graph                 302 302 404 200
 GET   experiments/<experiment_key:object_id>/graph/data            302 302 404 200
 GET   experiments/<experiment_key:object_id>/performance           302 302 404 200
+GET   experiments/<experiment_key:object_id>/user-metrics          302 302 404 200
 GET   experiments/<experiment_key:object_id>/access                302 302 404 200
 GET   experiments/<experiment_key:object_id>/compare               302 302 404 200
 GET   experiments/<experiment_key:object_id>/timeline              302 302 404 200

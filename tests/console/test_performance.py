@@ -1,5 +1,6 @@
 """The page of how an experiment performs."""
 
+import csv
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from experiments.performance.costs import Cost, count_sections, group_attempts
 from experiments.performance.metrics import ListedJob, compute_metrics
 from experiments.performance.settings import SimulationSettings
 from experiments.performances import Performance
-from jobs.autosubmit.history import PastAttempt
+from jobs.autosubmit.history import PastAttempt, UnreadableHistory
+from jobs.autosubmit.user_metrics import MetricRecord, UnreadableMetrics
 from tests.console.pages import text_of
 
 SETTINGS = SimulationSettings(elements=100, platform="MN5", years=0.5)
@@ -113,3 +115,96 @@ def test_the_bars_of_very_many_chunks_fit_and_show_the_longest() -> None:
 def test_a_section_that_nothing_is_known_of_has_no_bars() -> None:
     empty = ChunkBars([Cost("1")], "SIM")
     assert ([*empty.list_bars()], empty.top, empty.summary) == ([], 0, "No chunk of SIM is measured.")
+
+
+@pytest.mark.usefixtures("found")
+def test_what_sections_and_chunks_took_is_had_as_csv(as_viewer: Client, experiment: Experiment) -> None:
+    address = reverse("admin:experiments_experiment_performance", args=[experiment])
+    answer = as_viewer.get(address, {"format": "csv"})
+    assert answer["Content-Disposition"] == 'attachment; filename="a000-performance.csv"'
+    rows = [*csv.DictReader(answer.getvalue().decode().splitlines())]
+    assert [(row["section"], row["chunk"], row["completed"], row["run_seconds"]) for row in rows] == [
+        ("SIM", "", "3", "43200"),
+        *(("SIM", chunk, "1", "43200") for chunk in "123"),
+        ("<POST>", "", "0", "0.0"),
+    ]
+
+
+def test_a_history_that_cannot_be_read_is_no_csv(
+    as_viewer: Client, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Experiment) -> Performance:
+        raise UnreadableHistory("The history is broken.")
+
+    monkeypatch.setattr(performance, "read_performance", fail)
+    assert "The history is broken." in show(as_viewer, experiment, format="csv")
+
+
+@pytest.fixture
+def metrics(monkeypatch: pytest.MonkeyPatch) -> dict[int, list[MetricRecord]]:
+    """What the jobs of each run reported."""
+    told = {
+        2: [MetricRecord("a000_SIM", "sypd", "=13", "2026-11-25"), MetricRecord("a000_POST", "<b>", "x" * 900, "")],
+        1: [MetricRecord("a000_SIM", "sypd", "12.5", "2026-11-24")],
+    }
+    monkeypatch.setattr(performance, "read_metric_runs", lambda _: [*told])
+    monkeypatch.setattr(performance, "read_metrics", lambda _, run: told.get(run, []))
+    return told
+
+
+def show_metrics(client: Client, experiment: Experiment, **query: Any) -> str:
+    """Return the page of the user metrics."""
+    answer = client.get(reverse("admin:experiments_experiment_user-metrics", args=[experiment]), query)
+    assert answer.status_code == 200
+    return text_of(answer)
+
+
+@pytest.mark.usefixtures("metrics")
+def test_user_metrics_are_those_of_the_newest_run_that_has_some(as_viewer: Client, experiment: Experiment) -> None:
+    page = show_metrics(as_viewer, experiment)
+    assert "User metrics of run 2" in page
+    assert "=13" in page
+    assert "12.5" not in page
+    assert "<td>&lt;b&gt;</td>" in page
+    assert "x" * 199 + "…" in page
+
+
+@pytest.mark.usefixtures("metrics")
+def test_user_metrics_of_another_run_are_chosen_by_the_address(as_viewer: Client, experiment: Experiment) -> None:
+    assert "12.5" in show_metrics(as_viewer, experiment, run="1")
+    assert "No job has reported a metric in this run." in show_metrics(as_viewer, experiment, run="7")
+    assert "User metrics of run 2" in show_metrics(as_viewer, experiment, run="no number")
+
+
+@pytest.mark.usefixtures("metrics")
+def test_user_metrics_are_found_by_job_and_by_metric(as_viewer: Client, experiment: Experiment) -> None:
+    assert "a000_POST" not in show_metrics(as_viewer, experiment, q="SYPD")
+    assert "a000_SIM" not in show_metrics(as_viewer, experiment, q="post")
+    assert "No job and no metric has “&lt;i&gt;” in its name." in show_metrics(as_viewer, experiment, q="<i>")
+
+
+@pytest.mark.usefixtures("metrics")
+def test_user_metrics_are_had_as_csv_that_is_no_formula(as_viewer: Client, experiment: Experiment) -> None:
+    address = reverse("admin:experiments_experiment_user-metrics", args=[experiment])
+    rows = [*csv.DictReader(as_viewer.get(address, {"format": "csv"}).getvalue().decode().splitlines())]
+    assert [row["metric_value"][:4] for row in rows] == ["'=13", "xxxx"]
+
+
+def test_long_lists_of_user_metrics_have_pages_that_keep_what_was_asked(
+    as_viewer: Client, experiment: Experiment, metrics: dict[int, list[MetricRecord]]
+) -> None:
+    metrics[1] = 120 * metrics[1]
+    page = show_metrics(as_viewer, experiment, run="1", q="sypd", p="2")
+    assert "Page 2 of 3" in page
+    assert 'href="?run=1&amp;q=sypd&amp;p=3"' in page
+
+
+def test_user_metrics_that_cannot_be_read_say_why(
+    as_viewer: Client, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Experiment) -> list[int]:
+        raise UnreadableMetrics("The file is a pipe.")
+
+    monkeypatch.setattr(performance, "read_metric_runs", fail)
+    assert "The file is a pipe." in show_metrics(as_viewer, experiment)
+    assert "The file is a pipe." in show_metrics(as_viewer, experiment, format="csv")

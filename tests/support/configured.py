@@ -34,6 +34,7 @@ def make_store(home: Path, files: dict[str, str] = FILES, runs: dict[int, Any] |
     (home / "data").mkdir()
     with closing(sqlite3.connect(home / "data" / "job_data_a000.db")) as history:
         history.execute("CREATE TABLE experiment_run (run_id INTEGER PRIMARY KEY, metadata TEXT)")
+        history.execute("CREATE TABLE job_data (id INTEGER PRIMARY KEY, job_name TEXT)")
         for run_id, metadata in (runs or {}).items():
             text = metadata if isinstance(metadata, str) else json.dumps(metadata)
             history.execute("INSERT INTO experiment_run VALUES (?, ?)", (run_id, text))

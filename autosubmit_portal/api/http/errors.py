@@ -21,6 +21,7 @@ from experiments.actions.validation import group_by_field
 from experiments.autosubmit.store import BrokenStore
 from experiments.commands import Unseen
 from experiments.configurations import MissingConfiguration, UnreadableConfiguration
+from jobs.autosubmit.history import UnreadableHistory
 from jobs.autosubmit.user_metrics import UnreadableMetrics
 
 logger = logging.getLogger(__name__)
@@ -154,7 +155,7 @@ def _describe_limit(error: Exception) -> dict[str, Any] | None:
         case OperationalError() | InterfaceError():
             logger.error("The database failed", exc_info=error)
             return make_problem(503, "database-unavailable", DATABASE_UNAVAILABLE)
-        case BrokenStore() | UnreadableMetrics():
+        case BrokenStore() | UnreadableHistory() | UnreadableMetrics():
             return make_problem(503, "store-unreadable", str(error))
         case Unseen():
             return make_problem(503, "host-unseen", str(error))

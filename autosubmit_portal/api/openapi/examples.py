@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from autosubmit_portal.api.http.errors import SIGN_IN, make_problem
-from autosubmit_portal.api.serializers import common, configuration, experiments, jobs, logs, tokens
+from autosubmit_portal.api.serializers import common, configuration, experiments, jobs, logs, performance, tokens
 from autosubmit_portal.api.serializers.actions import ActionItem, AuditItem, BulkResult, ChangeItem, DryRun
 from autosubmit_portal.api.serializers.delegations import DelegationItem
 from autosubmit_portal.api.serializers.fields import InstantField
@@ -190,6 +190,25 @@ OF_SHAPE: dict[Shape, dict[str, Any]] = {
     },
     logs.LogMatches: {"name": RUN_LOG, "file": "fe01-2c01a", "is_complete": True},
     logs.LogPart: {"name": RUN_LOG, "file": "fe01-2c01a"},
+    performance.MetricsItem: {
+        "sypd": 3.61,
+        "asypd": 2.94,
+        "rsypd": 2.2,
+        "chsy": 5106.38,
+        "jpsy": None,
+        "parallelization": 768,
+        "years": 12.0,
+        "considered": 36,
+        "left_out": 1,
+    },
+    performance.SectionCostItem: {
+        "name": "SIM",
+        "jobs": 64,
+        "queue_seconds": 1240.0,
+        "run_seconds": 7980.5,
+        "longest_run_seconds": 9120,
+        "core_hours": 61276.6,
+    },
     tokens.Identity: {"authenticated": True},
     tokens.TokenItem: {
         "id": "9c1f4a7b2d8e063",
@@ -204,6 +223,7 @@ OF_TYPE: list[tuple[type[serializers.Field[Any, Any, Any, Any]], Any]] = [
     (InstantField, AT),
     (serializers.BooleanField, False),
     (serializers.IntegerField, 0),
+    (serializers.FloatField, 0.0),
     (serializers.ListField, []),
     (serializers.DictField, {}),
 ]

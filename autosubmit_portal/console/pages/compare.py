@@ -15,7 +15,7 @@ from autosubmit_portal.console.addresses import make_experiment_key
 from autosubmit_portal.console.pages.configuration import MOST_DIFFERENCES, MOST_RUNS, ShownDifference
 from autosubmit_portal.console.parts import acts
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
-from autosubmit_portal.csv_lines import write_csv_lines
+from autosubmit_portal.console.parts.csv_lists import answer_csv_rows
 from experiments.activity import Act
 from experiments.configurations import MissingConfiguration, UnreadableConfiguration
 from experiments.models import Experiment, Run
@@ -208,11 +208,7 @@ def answer_csv(pair: Pair) -> StreamingHttpResponse:
     except UNREADABLE as error:
         raise Http404(str(error)) from error
     name = "-".join(f"{run.experiment.expid}-run-{run.run_id}" for run in (pair.first, pair.second))
-    return StreamingHttpResponse(
-        write_csv_lines(write_rows(found.jobs), COLUMNS),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
-    )
+    return answer_csv_rows(write_rows(found.jobs), COLUMNS, name)
 
 
 def write_rows(jobs: Sequence[ComparedJob]) -> Iterator[dict[str, Any]]:

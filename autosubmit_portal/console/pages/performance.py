@@ -1,26 +1,37 @@
-"""The page of how an experiment performs: the metrics with their formulas, and what sections and chunks took."""
+"""How an experiment performs: the metrics with their formulas, what sections and chunks took, what users measured."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.urls import URLPattern
 from django.utils.translation import gettext
 
-from autosubmit_portal.console.parts.base import ReadOnlyAdmin
+from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from autosubmit_portal.console.parts.chunk_bars import ChunkBars
+from autosubmit_portal.console.parts.csv_lists import FORMAT, answer_csv_rows
 from experiments.autosubmit.store import BrokenStore
 from experiments.models import Experiment
+from experiments.performance.costs import Cost
 from experiments.performance.metrics import Metrics
 from experiments.performance.settings import SIM
 from experiments.performances import Performance, read_performance
+from experiments.user_metrics import read_metric_runs, read_metrics
 from jobs.autosubmit.history import UnreadableHistory
+from jobs.autosubmit.user_metrics import MetricRecord, UnreadableMetrics
 from jobs.models import Job
 
 ROWS = 50
+# Of more runs, whoever wants an older one says so in the address.
+MOST_RUNS = 30
+COST_COLUMNS = [
+    *("section", "chunk", "jobs", "completed", "queue_seconds", "run_seconds", "longest_run_seconds", "retrials"),
+    *("failed_attempts", "core_hours", "failed_core_hours", "energy_joules"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +47,55 @@ class ShownMetric:
 
 
 class PerformancePage(ReadOnlyAdmin):
-    """Gives the admin of experiments the page `<id>/performance/`; `?section=POST` shows the chunks of that section."""
+    """Gives the admin of experiments the pages `<id>/performance/` and `<id>/user-metrics/`.
+
+    `?section=POST` shows the chunks of that section, `?run=3` the metrics of that run, `?q=sypd` those with that in
+    their name or in that of their job; `?format=csv` answers all that a page has.
+    """
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the page."""
-        return [self.make_row_url("performance", self.performance_view), *super().get_urls()]
+        """Add the pages."""
+        return [
+            self.make_row_url("performance", self.performance_view),
+            self.make_row_url("user-metrics", self.user_metrics_view),
+            *super().get_urls(),
+        ]
 
-    def performance_view(self, request: HttpRequest, object_id: int | str) -> HttpResponse:
-        """Show the page to whoever may see the jobs."""
-        experiment: Experiment = self.get_visible_object(request, str(object_id))
+    def user_metrics_view(self, request: HttpRequest, object_id: int | str) -> HttpResponseBase:
+        """Show what the jobs of a run reported to whoever may see the jobs."""
+        experiment = self._find(request, str(object_id))
+        found = find_metrics(request, experiment)
+        if request.GET.get(FORMAT) == "csv" and not found.trouble:
+            columns = [field.name for field in fields(MetricRecord)]
+            return answer_csv_rows(map(asdict, found.metrics), columns, f"{experiment.expid}-user-metrics")
+        context = {
+            "experiment": experiment,
+            "title": gettext("User metrics of {expid}").format(expid=experiment.expid),
+            "picture": "performance",
+            "found": found,
+            "metrics": Paginator(found.metrics, ROWS).get_page(request.GET.get("p")),
+            "query": urlencode({"run": found.run or "", "q": found.wanted}),
+        }
+        return self.render_page(request, "admin/portal/user_metrics.html", experiment, context)
+
+    def _find(self, request: HttpRequest, key: str) -> Experiment:
+        """Return an experiment whose jobs the person may see."""
+        experiment: Experiment = self.get_visible_object(request, key)
         if not Experiment.objects.filter_showing(Job, request.user).filter(pk=experiment.pk).exists():
             raise PermissionDenied
+        return experiment
+
+    def performance_view(self, request: HttpRequest, object_id: int | str) -> HttpResponseBase:
+        """Show the page to whoever may see the jobs, or answer what sections and chunks took as CSV."""
+        experiment = self._find(request, str(object_id))
+        shown = make_context(request, experiment)
+        if request.GET.get(FORMAT) == "csv" and "found" in shown:
+            return answer_costs(shown["found"], experiment)
         context = {
             "experiment": experiment,
             "title": gettext("Performance of {expid}").format(expid=experiment.expid),
             "picture": "performance",
-            **make_context(request, experiment),
+            **shown,
         }
         return self.render_page(request, "admin/portal/performance.html", experiment, context)
 
@@ -73,6 +117,49 @@ def make_context(request: HttpRequest, experiment: Experiment) -> dict[str, Any]
         "chunks": Paginator(chunks, ROWS).get_page(request.GET.get("p")),
         "simulations": Paginator(found.metrics.considered, ROWS).get_page(request.GET.get("s")),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMetrics:
+    """The metrics of a run that were wanted, and the newest runs that have some; `trouble` says what was not read."""
+
+    runs: Sequence[int] = ()
+    run: int | None = None
+    metrics: Sequence[MetricRecord] = ()
+    wanted: str = ""
+    trouble: str = ""
+
+
+def find_metrics(request: HttpRequest, experiment: Experiment) -> FoundMetrics:
+    """Return the metrics that an address asks for, by default those of the newest run that has some."""
+    wanted = request.GET.get("q", "").strip()
+    try:
+        runs = read_metric_runs(experiment)
+        run = parse_number(request.GET.get("run", "")) or next(iter(runs), None)
+        metrics = read_metrics(experiment, run) if run else []
+    except (UnreadableMetrics, BrokenStore) as error:
+        return FoundMetrics(trouble=str(error), wanted=wanted)
+    low = wanted.lower()
+    chosen = [one for one in metrics if low in one.job_name.lower() or low in one.metric_name.lower()]
+    return FoundMetrics(runs[:MOST_RUNS], run, chosen, wanted)
+
+
+def answer_costs(found: Performance, experiment: Experiment) -> StreamingHttpResponse:
+    """Answer a line for each section, followed by one for each of its chunks."""
+    rows = (
+        make_cost_row(section.name, chunk, cost)
+        for section in found.sections
+        for chunk, cost in (("", section), *((cost.name, cost) for cost in found.count_chunks(section.name)))
+        if chunk or cost is section
+    )
+    return answer_csv_rows(rows, COST_COLUMNS, f"{experiment.expid}-performance")
+
+
+def make_cost_row(section: str, chunk: str, cost: Cost) -> dict[str, Any]:
+    """Return a line of that file."""
+    counted = (cost.jobs, cost.done, cost.queue, cost.run, cost.longest, cost.retrials, cost.failed)
+    spent = (cost.core_hours, cost.failed_core_hours, cost.energy)
+    return dict(zip(COST_COLUMNS, (section, chunk, *counted, *spent), strict=True))
 
 
 def choose_section(found: Performance, wanted: str) -> str:

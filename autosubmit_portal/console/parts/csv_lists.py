@@ -26,8 +26,13 @@ def answer_csv(rows: "QuerySet[Any]", columns: Mapping[str, str], name: str) -> 
     """
     headings = [_write_heading(rows.model, *column) for column in columns.items()]
     values = rows.values_list(*columns.values())[:MOST_ROWS].iterator(chunk_size=_ROWS_AT_ONCE)
+    return answer_csv_rows(_write_rows(values, headings), headings, name)
+
+
+def answer_csv_rows(rows: Iterator[dict[str, Any]], columns: list[str], name: str) -> StreamingHttpResponse:
+    """Answer a file called `name` with these rows as a stream."""
     return StreamingHttpResponse(
-        write_csv_lines(_write_rows(values, headings), headings),
+        write_csv_lines(rows, columns),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
     )
