@@ -13,7 +13,7 @@ from autosubmit_portal.access.models import ApiToken, Delegation, Team
 from autosubmit_portal.access.rights import policy, teams
 from autosubmit_portal.access.roles import LIFT_LOCKOUTS
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.console.parts.text import Text
+from autosubmit_portal.console.text import Text
 from experiments.models import Action, Experiment, Freeze, Run, Site
 from jobs.models import Job
 

@@ -22,9 +22,9 @@ from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.now import WHOSE, choose_acts
 from autosubmit_portal.console.parts import acts
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
-from autosubmit_portal.console.parts.text import Text
 from autosubmit_portal.console.parts.times import write_typed
 from autosubmit_portal.console.site import console
+from autosubmit_portal.console.text import Text
 from autosubmit_portal.csv_lines import write_csv_lines
 from experiments import activity
 from experiments.activity import MOST_SEARCHED, OTHER, OUTSIDE, STATES_OF_OUTCOMES, Choice, Position

@@ -21,7 +21,7 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts import csv_lists
 from autosubmit_portal.console.parts.actions import explain_refusal
-from autosubmit_portal.console.parts.text import Text
+from autosubmit_portal.console.text import Text
 from experiments.actions.refusals import Refusal
 
 # Counting a table of millions costs more than the page; beyond this a filter serves better than page numbers.

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 
-from autosubmit_portal.console.parts.text import Text
+from autosubmit_portal.console.text import Text
 
 Column = Callable[[Any, Any], Any]
 """A method of an admin that returns what stands in the column of a row."""

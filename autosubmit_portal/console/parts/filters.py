@@ -14,7 +14,7 @@ from autosubmit_portal.audit.periods import PERIODS, describe_period, get_bounds
 from autosubmit_portal.console.parts.base import parse_number
 from autosubmit_portal.console.parts.chosen import get_chosen_experiment
 from autosubmit_portal.console.parts.presentation import STATUSES
-from autosubmit_portal.console.parts.text import Text
+from autosubmit_portal.console.text import Text
 from autosubmit_portal.distinct import list_distinct
 from experiments.attention.rules import TITLES
 from experiments.models import Experiment, Site

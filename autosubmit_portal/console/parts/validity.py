@@ -17,8 +17,8 @@ from django.views.decorators.http import require_POST
 
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from autosubmit_portal.console.parts.forms import RuledForm
-from autosubmit_portal.console.parts.text import Text
 from autosubmit_portal.console.parts.times import TYPED
+from autosubmit_portal.console.text import Text
 
 
 class InstantField(forms.DateTimeField):
