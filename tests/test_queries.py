@@ -37,6 +37,7 @@ FILLED = {
     "job": "a000_POST",
     "slug": "local",
     "run_id": "1",
+    "row_id": "1",
     "step": "0",
     "log": "a000.out",
 }
@@ -102,7 +103,7 @@ def address_of(route: str) -> str:
 
 
 def _filled(route: str, variable: str) -> str:
-    if "row_name:" in route:
+    if variable == "object_id" and "row_name:" in route:
         return make_name_key(apps.get_model(MODELS[route.partition("/")[0]])._default_manager.order_by("pk")[0])
     if variable == "object_id" and "_key:" in route:
         return _keyed(route)

@@ -180,8 +180,16 @@ class Team(models.Model):
         return self.slug
 
 
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    """Memberships."""
+
+    def current(self) -> "MembershipQuerySet":
+        """Return those that hold now."""
+        return self.exclude(ends_at__lte=timezone.now())
+
+
 class Membership(models.Model):
-    """The role of somebody in a team.
+    """The role of somebody in a team, which ends by itself at `ends_at` if that is given.
 
     `source` says who keeps the row: "hand", or the identity provider that names the team at each sign-in. Of two rows
     of the same person the higher role counts.
@@ -191,6 +199,10 @@ class Membership(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = make_role_field("What the person may do to the experiments of the team.")
     source = make_source_field()
+    made_at = models.DateTimeField(auto_now_add=True, null=True)
+    ends_at = models.DateTimeField(null=True, blank=True)
+
+    objects = MembershipQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -201,6 +213,11 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} as {Role(self.role).name.lower()} of {self.team}"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.ends_at is not None and self.ends_at <= timezone.now()
 
 
 class Coverage(models.Model):

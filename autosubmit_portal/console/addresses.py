@@ -5,7 +5,7 @@
     /experiments/a002/jobs/a002_20000101_fc0_1_SIM/      a job, and below it its pages
     /experiments/a002@mn5/                               an experiment of another site than the default one
     /experiments/a002~17/                                an experiment that is gone: its expid may be another's now
-    /people/ana/                                         a person, and below it its pages
+    /people/ana/, /teams/ocean/                          a person and a team, and below them their pages
     /actions/12/                                         a row of another list
 
 Where no site is named, that of the default site is meant, or the only one of those that somebody may see. `~17` alone
@@ -28,6 +28,7 @@ from django.views.decorators.http import require_safe
 
 from autosubmit_portal.access.models import Team
 from autosubmit_portal.access.rights.people import filter_people
+from autosubmit_portal.access.rights.teams import filter_teams
 from experiments.models import Experiment
 from experiments.models.experiment import choose_meant
 from jobs.models import Job
@@ -53,11 +54,11 @@ FOLDERS = {
     "auth/group": "groups",
 }
 # Their pages are forms of Django, which come after a page of their own: /sites/3/change/.
-EDITED = {"sites", "site-roles", "site-accounts", "site-policies", "groups", "teams"}
-# Folders of before, by what Django would call their lists.
-FORMER = {"users": "auth/user"}
+EDITED = {"sites", "site-roles", "site-accounts", "site-policies", "groups"}
+# Folders of before, by what Django would call their lists. The page of a team was a form of Django: /teams/3/change/.
+FORMER = {"users": "auth/user", "teams": "access/team"}
 # A name that is a page of the list itself is told with the number of its row.
-PAGES_OF_LISTS = {"add"}
+PAGES_OF_LISTS = {"add", "preview"}
 # An expid that was a folder before is told with the number of its row.
 TAKEN = {old.removeprefix(f"{EXPERIMENTS}/") for old in FOLDERS if old.startswith(EXPERIMENTS)}
 _KEY = re.compile(r"(?P<expid>[^@~]*)(?:@(?P<site>[-\w]+))?(?:~(?P<number>\d{1,18}))?", re.ASCII)
@@ -189,8 +190,9 @@ def place(url: "URLPattern | URLResolver") -> "list[URLPattern | URLResolver]":
 
 def list_old(console: AdminSite) -> "list[URLPattern]":
     """Return the addresses of before, which redirect for good to those of now."""
-    olds = "|".join([*FOLDERS, *FORMER])
-    return [re_path(rf"^(?P<old>{olds})/(?P<rest>.*)$", console.admin_view(require_safe(redirect_old)))]
+    olds = "|".join([*FOLDERS, "users"])
+    patterns = (rf"^(?P<old>{olds})/(?P<rest>.*)$", r"^(?P<old>teams)/(?P<rest>\d+/change/)$")
+    return [re_path(pattern, console.admin_view(require_safe(redirect_old))) for pattern in patterns]
 
 
 def redirect_old(request: HttpRequest, old: str, rest: str) -> HttpResponsePermanentRedirect:
@@ -211,6 +213,7 @@ def _find_address(request: HttpRequest, folder: str, number: str) -> str:
         "experiments": lambda: find_experiment(Experiment.objects.visible_to(request.user), f"~{number}"),
         "jobs": lambda: find_job(Job.objects.visible_to(request.user), Experiment.objects.none(), f"~/jobs/~{number}"),
         "people": lambda: find_named(filter_people(request.user), f"~{number}"),
+        "teams": lambda: find_named(filter_teams(request.user), f"~{number}"),
     }
     if folder not in seen:
         return ""

@@ -63,6 +63,7 @@ UNION ALL SELECT 4, member.user_id, member.role, member.team_id, coverage.site_i
     coverage.hpc, coverage.expid_pattern
 FROM access_membership member JOIN access_team team ON team.id = member.team_id
 LEFT JOIN access_coverage coverage ON coverage.team_id = team.id
+JOIN given ON member.ends_at IS NULL OR member.ends_at > now
 WHERE member.user_id IN (SELECT id FROM whose)
 UNION ALL SELECT 5, user_id, role, 0, site_id, '', '', '', ''
 FROM access_siterole WHERE user_id IN (SELECT id FROM whose)

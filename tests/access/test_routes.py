@@ -220,12 +220,20 @@ POST  people/<row_name:object_id>/reset_second_factor                    302 302
 GET   teams                                     302 302 200 200
 GET   teams/add                                 302 302 403 403
 POST  teams/add                                                          302 302 403 403
-GET   teams/<path:object_id>/change             302 302 404 200
-POST  teams/<path:object_id>/change                                      302 302 403 403
-GET   teams/<path:object_id>/delete             302 302 403 403
-POST  teams/<path:object_id>/delete                                      302 302 403 403
-GET   teams/<path:object_id>/history            302 302 404 200
-GET   teams/<path:object_id>                    302 302 302 302
+POST  teams/preview                                                      302 302 403 403
+GET   teams/<row_name:object_id>                302 302 404 200
+POST  teams/<row_name:object_id>                                         302 302 404 403
+GET   teams/<row_name:object_id>/edit           302 302 404 403
+POST  teams/<row_name:object_id>/edit                                    302 302 404 403
+GET   teams/<row_name:object_id>/delete         302 302 404 403
+POST  teams/<row_name:object_id>/delete                                  302 302 404 403
+GET   teams/<row_name:object_id>/offers         302 302 404 403
+POST  teams/<row_name:object_id>/people                                  302 302 404 403
+POST  teams/<row_name:object_id>/people/<int:row_id>/remove              302 302 404 403
+POST  teams/<row_name:object_id>/coverage                                302 302 404 403
+POST  teams/<row_name:object_id>/coverage/<int:row_id>/remove            302 302 404 403
+POST  teams/<row_name:object_id>/experiments                             302 302 404 403
+POST  teams/<row_name:object_id>/experiments/<int:row_id>/remove         302 302 404 403
 """
 # What only some accounts manage is refused to all four alike.
 MANAGED = ("site-roles", "site-accounts", "site-policies", "groups")

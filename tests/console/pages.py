@@ -27,7 +27,7 @@ LISTS = (
     "audit_auditentry",
 )
 # Their addresses are made of names.
-NAMED = ("experiments_experiment", "jobs_job", "auth_user")
+NAMED = ("experiments_experiment", "jobs_job", "auth_user", "access_team")
 READ_ONLY = ("experiments_experiment", "jobs_job", "experiments_run", "experiments_action", "audit_auditentry")
 ROUTES = {
     Target.SITE: "admin:experiments_site_request",

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 
@@ -62,6 +63,55 @@ def test_a_cell_is_no_formula_and_shows_no_password(as_manager: Client, experime
     factories.create_action(experiment, message="See https://me:secret@host/x")
     assert read(as_manager, "/experiments/")[0]["description"] == "'=HYPERLINK(1)"
     assert "secret" not in read(as_manager, list_of("experiments_action"))[0]["message"]
+
+
+def test_a_team_is_taken_with_its_numbers(as_manager: Client, experiment: Experiment, viewer: User) -> None:
+    team = factories.create_team((viewer, Role.MANAGER), slug="ocean", name="=Ocean", covers={"site": experiment.site})
+    factories.create_delegation(viewer, factories.create_user(), team=team)
+    (row,) = read(as_manager, list_of("access_team"))
+    assert row == {
+        "team": "ocean",
+        "name": "'=Ocean",
+        "description": "",
+        "people": "1",
+        "experiments": "1",
+        "managers": "viewer",
+        "delegations": "1",
+        "coverage": "site local",
+    }
+
+
+def test_people_are_taken_with_roles_and_teams(as_admin: Client, viewer: User) -> None:
+    factories.create_team((viewer, Role.OPERATOR), slug="ocean")
+    (row,) = read(as_admin, list_of("auth_user"), q="viewer")
+    assert (row["name"], row["roles"], row["teams"], row["is_active"]) == ("viewer", "Viewer", "ocean operator", "True")
+
+
+def test_tokens_are_taken_without_what_signs_in(as_viewer: Client, viewer: User) -> None:
+    text = factories.create_token(viewer, name="nightly", kinds=[])
+    factories.create_token(factories.create_user(), name="of another")
+    (row,) = read(as_viewer, list_of("access_apitoken"))
+    assert (row["name"], row["person"], row["for"]) == ("nightly", "viewer", "Only to read")
+    assert not any(text in cell for cell in row.values())
+
+
+def test_freezes_and_delegations_are_taken_with_their_times(
+    as_manager: Client, experiment: Experiment, viewer: User
+) -> None:
+    factories.create_freeze(experiment.site, platform="MN5", message="+cmd https://me:secret@host/x")
+    (frozen,) = read(as_manager, list_of("experiments_freeze"))
+    assert (frozen["site"], frozen["platform"], frozen["message"][:5]) == ("local", "MN5", "'+cmd")
+    assert "secret" not in frozen["message"]
+    factories.create_delegation(viewer, factories.create_user(username="bea"), experiment=experiment)
+    (lent,) = read(as_manager, list_of("access_delegation"))
+    assert (lent["from"], lent["to"], lent["role"], lent["of"]) == ("viewer", "bea", "operator", "a000 at local")
+    assert lent["ends_at (UTC)"].endswith("+00:00")
+
+
+def test_lockouts_are_taken_with_their_end(as_manager: Client) -> None:
+    factories.create_failed_sign_in(username="ana", failures_since_start=settings.AXES_FAILURE_LIMIT)
+    (row,) = read(as_manager, list_of("access_failedsignin"))
+    assert (row["name"], row["locked_out"], row["until (UTC)"] > row["last_failure (UTC)"]) == ("ana", "name", True)
 
 
 def test_the_file_is_bounded(as_viewer: Client, experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:

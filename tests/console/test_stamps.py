@@ -388,6 +388,16 @@ def test_who_loses_coverage_is_not_told_that_nothing_has_changed(
     assert tab.tick() == 302
 
 
+def test_a_tab_is_not_told_that_nothing_has_changed_when_a_membership_is_over(
+    experiment: Experiment, signed_in: Callable[[User], Client]
+) -> None:
+    member = factories.create_user()
+    factories.create_team((member, Role.VIEWER), covers={"expid_pattern": "a*"})
+    tab = Tab(signed_in(member), page_of("experiments_experiment", experiment.pk))
+    Membership.objects.update(ends_at=timezone.now())
+    assert tab.tick() == 302
+
+
 @pytest.mark.parametrize(
     "end",
     [

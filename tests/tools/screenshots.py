@@ -94,7 +94,7 @@ def shoot_all(portal: Portal, open_page: Callable[..., Page], expids: dict[str, 
     desk.get_by_placeholder("Find a key or a value").fill("chunk")  # and no path of this machine
     picture(desk, "configuration")
     portal.manage("shell", "--no-imports", "-c", TEAM)
-    shoot(desk, "/teams/1/change/", "team")
+    shoot(desk, "/teams/decadal/", "team")
     portal.http.post("/v4/freezes", {"message": "Maintenance of the batch system until noon"})
     shoot(desk, "/freezes/1/", "freeze")
     shoot(desk, "/audit/", "audit")

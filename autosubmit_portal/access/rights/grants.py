@@ -27,7 +27,7 @@ SELECT member.user_id, member.role, member.team_id, team.slug, coverage.id, cove
 FROM access_membership member
 JOIN access_team team ON team.id = member.team_id
 LEFT JOIN access_coverage coverage ON coverage.team_id = team.id
-WHERE member.user_id {whose}
+WHERE member.user_id {whose} AND (member.ends_at IS NULL OR member.ends_at > %s)
 UNION ALL
 SELECT held.user_id, held.role, NULL, site.slug, NULL, site.id, '', '', ''
 FROM access_siterole held JOIN experiments_site site ON site.id = held.site_id
@@ -202,7 +202,7 @@ def read_grants_of(actors: Sequence[Any]) -> None:
     keys = [actor.pk for actor in actors]
     with connection.cursor() as cursor:
         now = connection.ops.adapt_datetimefield_value(timezone.now())
-        cursor.execute(_HELD.format(whose=whose), [*keys * 4, now])
+        cursor.execute(_HELD.format(whose=whose), [*keys, now, *keys * 3, now])
         rows = cursor.fetchall()
     for actor in actors:
         own = [row for key, *row in rows if key == actor.pk]

@@ -58,7 +58,7 @@ def list_candidates(experiment: Any) -> "QuerySet[User]":
     permissions = Permission.objects.filter(of_experiments)
     lent = Delegation.objects.active().filter(Q(experiment=experiment.pk) | Q(experiment=None))
     sources: list[QuerySet[Any]] = [
-        Membership.objects.filter(team__in=teams).values("user"),
+        Membership.objects.current().filter(team__in=teams).values("user"),
         SiteRole.objects.filter(site=experiment.site_id).values("user"),
         SiteAccount.objects.filter(site=experiment.site_id).values("user"),
         lent.values("grantee"),

@@ -19,8 +19,8 @@ from autosubmit_portal.access.rights.delegations import filter_delegations
 from autosubmit_portal.access.rights.people import filter_covering, list_candidates, may_see_people, read_together
 from autosubmit_portal.access.rights.teams import filter_teams
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.console.pages.shift import list_colleagues
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
+from autosubmit_portal.console.parts.colleagues import list_colleagues
 from autosubmit_portal.console.parts.presentation import translate
 from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Experiment, Freeze

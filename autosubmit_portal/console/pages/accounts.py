@@ -1,5 +1,6 @@
 """People: the list of accounts, the page of one, and what is done to it. Groups are as Django has them."""
 
+from operator import attrgetter
 from typing import Any
 
 from django import forms
@@ -24,9 +25,8 @@ from autosubmit_portal.access.rights.teams import filter_teams
 from autosubmit_portal.access.roles import LIFT_LOCKOUTS, Role
 from autosubmit_portal.access.sign_in import lockout, second_factor
 from autosubmit_portal.audit.origin import make_origin
-from autosubmit_portal.console.addresses import find_named, make_name_key
-from autosubmit_portal.console.parts.base import ConsoleAdmin
 from autosubmit_portal.console.parts.columns import make_column
+from autosubmit_portal.console.parts.named import NamedAdmin
 from autosubmit_portal.console.parts.person import describe_permission, list_ways_in, make_person_context
 from autosubmit_portal.console.parts.presentation import when
 from autosubmit_portal.console.site import console
@@ -82,14 +82,35 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alo
         return person
 
 
+def list_roles(person: User) -> list[str]:
+    """Return the names of what somebody is everywhere."""
+    names = [group.name for group in person.groups.all()]
+    return [gettext("Administrator"), *names] if person.is_superuser else names
+
+
+def list_places(person: Any) -> list[tuple[str, str]]:
+    """Return the teams of somebody that whoever looks sees, each with the role."""
+    return [(row.team.slug, Role(row.role).name.lower()) for row in person.seen_memberships]
+
+
 @admin.register(User, site=console)
-class AccountAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]  # of the stubs alone
+class AccountAdmin(NamedAdmin, UserAdmin):  # type: ignore[type-arg]  # of the stubs alone
     """People. Whoever may see accounts sees all; everybody sees their own page."""
 
-    row_part = "<row_name:object_id>"
     pages = ("changelist", "add", "change")
-    actions = None
+    page_template = "admin/portal/person.html"
     list_display = ("username", "full_name", "ways_in", "roles", "teams", "seen", "open")
+    csv_columns = {
+        "name": "username",
+        "first_name": "first_name",
+        "last_name": "last_name",
+        "email": "email",
+        "signs_in_with": lambda person: ", ".join(list_ways_in(person)),
+        "roles": lambda person: ", ".join(list_roles(person)),
+        "teams": lambda person: ", ".join(f"{team} {role}" for team, role in list_places(person)),
+        "last_seen (UTC)": attrgetter("seen_at"),
+        "is_active": "is_active",
+    }
     list_filter = ("groups", "is_active", "is_superuser")
     search_placeholder = gettext_lazy("name or e-mail")
     ordering = ("username",)
@@ -122,40 +143,16 @@ class AccountAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]  # of the
         """Let everybody see their own page; the list and others are for those who may see accounts."""
         return may_see_accounts(request.user) or (obj is not None and obj.pk == request.user.pk)
 
-    def get_key(self, obj: User) -> User:
-        """Its addresses are made of the row."""
-        return obj
-
-    def find_row(self, request: HttpRequest, object_id: str) -> User | None:
-        """Return the account of that name; None if there is none that the user sees."""
-        found: User | None = find_named(self.get_queryset(request), object_id)
-        return found
-
-    def get_visible_object(self, request: HttpRequest, object_id: str) -> User:
-        """Return the account of that name; 404 if there is none that the user sees."""
-        found = self.find_row(request, object_id)
-        if found is None:
-            self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
-        return found
-
-    def change_view(self, request: HttpRequest, object_id: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show the page of a person; one that is asked for by number, at the address with the name."""
-        person = self.get_visible_object(request, str(object_id))
-        if request.method not in ("GET", "HEAD"):
-            raise PermissionDenied
-        if object_id != make_name_key(person):
-            return HttpResponseRedirect(self.get_address("change", person))
-        return self.render_page(request, "admin/portal/person.html", person, self._make_context(request, person))
-
-    def _make_context(self, request: HttpRequest, person: User) -> dict[str, Any]:
-        may_edit = self.has_change_permission(request, person)
-        knows_factor = may_edit or person.pk == request.user.pk
-        return make_person_context(request.user, person) | {
+    def get_page_context(self, request: HttpRequest, row: User) -> dict[str, Any]:
+        """Return what the page of a person shows."""
+        may_edit = self.has_change_permission(request, row)
+        knows_factor = may_edit or row.pk == request.user.pk
+        return make_person_context(request.user, row) | {
             "may_edit": may_edit,
-            "second_factor": second_factor.is_on(person) if knows_factor and person.has_usable_password() else None,
-            "may_close": accounts.may_close(request.user, person),
-            "may_reset": accounts.may_reset_second_factor(request.user, person),
-            "may_delete": self.has_delete_permission(request, person),
+            "second_factor": second_factor.is_on(row) if knows_factor and row.has_usable_password() else None,
+            "may_close": accounts.may_close(request.user, row),
+            "may_reset": accounts.may_reset_second_factor(request.user, row),
+            "may_delete": self.has_delete_permission(request, row),
             "may_list": self.has_view_permission(request),
         }
 
@@ -226,7 +223,7 @@ class AccountAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]  # of the
         return self.change_row(request, object_id, change)
 
     def _get_to_change(self, request: HttpRequest, object_id: str) -> User:
-        person = self.get_visible_object(request, object_id)
+        person: User = self.get_visible_object(request, object_id)
         if not self.has_change_permission(request, person):
             raise PermissionDenied
         return person
@@ -238,14 +235,12 @@ class AccountAdmin(ConsoleAdmin, UserAdmin):  # type: ignore[type-arg]  # of the
     @admin.display(description=gettext_lazy("Roles everywhere"))
     def roles(self, person: User) -> str:
         """Name what holds everywhere."""
-        names = [group.name for group in person.groups.all()]
-        return ", ".join([gettext("Administrator"), *names] if person.is_superuser else names)
+        return ", ".join(list_roles(person))
 
     @admin.display(description=gettext_lazy("Teams"))
     def teams(self, person: Any) -> SafeString:
         """Name the teams, each with the role."""
-        rows = ((row.team.slug, Role(row.role).name.lower()) for row in person.seen_memberships)
-        return format_html_join(", ", '{} <span class="quiet">{}</span>', rows)
+        return format_html_join(", ", '{} <span class="quiet">{}</span>', list_places(person))
 
     @admin.display(description=gettext_lazy("Open"), boolean=True, ordering="is_active")
     def open(self, person: User) -> bool:

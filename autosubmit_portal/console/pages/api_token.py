@@ -1,5 +1,6 @@
 """API tokens: everybody makes and revokes their own; the token itself is shown once."""
 
+from operator import attrgetter
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -93,11 +94,31 @@ class TokenForm(forms.Form):
         return TokenRequest(name=given["name"], days=given["days"], kinds=kinds, teams=given.get("teams") or None)
 
 
+def describe_limits(token: ApiToken) -> str:
+    """Return for which kinds of actions and which teams a token is, in words."""
+    kinds = (presentation.kind_title(name) for name in token.kinds or ())
+    does = gettext("Everything") if token.kinds is None else ", ".join(kinds) or gettext("Only to read")
+    if not token.only_teams:
+        return does
+    teams = ", ".join(team.slug for team in token.teams.all()) or gettext("no team any more")
+    return gettext("{does}, of {teams}").format(does=does, teams=teams)
+
+
 @admin.register(ApiToken, site=console)
 class ApiTokenAdmin(ConsoleAdmin):
     """One's own tokens; with the permission to see tokens, everybody's."""
 
     list_display = ("name", "beginning", "user", "allows", "made", "expires", "used", "revoke")
+    csv_columns = {
+        "name": "name",
+        "begins_with": "token_key",
+        "person": attrgetter("user.username"),
+        "for": describe_limits,
+        "created": "created",
+        "expires": "expiry",
+        "last_used_at": "last_used_at",
+        "last_used_address": "last_used_address",
+    }
     list_display_links = None
     pages = ("changelist", "add", "delete")
     list_select_related = ("user",)
@@ -171,12 +192,7 @@ class ApiTokenAdmin(ConsoleAdmin):
     @admin.display(description=gettext_lazy("For"))
     def allows(self, token: ApiToken) -> str:
         """Name the kinds and the teams that it is for."""
-        kinds = (presentation.kind_title(name) for name in token.kinds or ())
-        does = gettext("Everything") if token.kinds is None else ", ".join(kinds) or gettext("Only to read")
-        if not token.only_teams:
-            return does
-        teams = ", ".join(team.slug for team in token.teams.all()) or gettext("no team any more")
-        return gettext("{does}, of {teams}").format(does=does, teams=teams)
+        return describe_limits(token)
 
     @admin.display(description=gettext_lazy("Expires"), ordering="expiry")
     def expires(self, token: ApiToken) -> SafeString | str:

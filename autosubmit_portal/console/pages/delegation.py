@@ -1,5 +1,6 @@
 """Delegations: everybody lends their own rights here, and sees and revokes what they have lent."""
 
+from operator import attrgetter
 from typing import Any
 
 from django import forms
@@ -115,6 +116,18 @@ class DelegationAdmin(ValidityAdmin):
     wrong = Unacceptable
     refusals = (policy.Forbidden, AlreadyOver)
     list_display = ("who", "state", "what", "begins", "ends", "why")
+    csv_columns = {
+        "delegation": "id",
+        "from": attrgetter("grantor.username"),
+        "to": attrgetter("grantee.username"),
+        "role": lambda lent: Role(lent.role).name.lower(),
+        "of": attrgetter("about"),
+        "starts_at": "starts_at",
+        "ends_at": "ends_at",
+        "revoked_at": "revoked_at",
+        "revoked_by": "revoked_by_name",
+        "reason": "reason",
+    }
     list_select_related = ("grantor", "grantee", "team", "experiment__site")
     search_fields = ("grantor__username", "grantee__username", "reason")
     search_placeholder = gettext_lazy("person or reason")

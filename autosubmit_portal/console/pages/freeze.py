@@ -70,6 +70,15 @@ class FreezeAdmin(ValidityAdmin):
     wrong = InvalidParameters
     live_seconds = 5
     list_display = ("what", "state", "said", "begins", "ends", "by")
+    csv_columns = {
+        "site": "site__slug",
+        "platform": "platform",
+        "message": "message",
+        "starts_at": "starts_at",
+        "ends_at": "ends_at",
+        "ended_at": "ended_at",
+        "made_by": "made_by_name",
+    }
     list_select_related = ("site",)
     list_filter = ("site",)
     search_fields = ("platform", "message", "made_by_name")

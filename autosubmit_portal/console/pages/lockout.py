@@ -1,5 +1,6 @@
 """Who is locked out after failed sign-ins, how long that lasts, and the button that lifts it."""
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -21,12 +22,30 @@ from autosubmit_portal.console.parts.columns import make_field_column
 from autosubmit_portal.console.site import console
 
 
+def list_locked(attempt: Any) -> list[tuple[str, datetime]]:
+    """Return what failed sign-ins have locked out, the name or the address, each with until when."""
+    limit = settings.AXES_FAILURE_LIMIT
+    counted = (
+        (gettext("name"), attempt.by_name, limit, attempt.name_last),
+        (gettext("address"), attempt.by_address, limit * lockout.ADDRESS_FACTOR, attempt.address_last),
+    )
+    return [(what, last + settings.AXES_COOLOFF_TIME) for what, failures, most, last in counted if failures >= most]
+
+
 @admin.register(FailedSignIn, site=console)
 class LockoutAdmin(ReadOnlyAdmin):
     """Failed sign-ins that still count, by name, address and browser. A lockout is lifted or it ends."""
 
     pages = ("changelist", "delete")
     list_display = ("username", "address", "failures", "last_failure", "locked", "lift")
+    csv_columns = {
+        "name": "username",
+        "address": "ip_address",
+        "failures": "failures_since_start",
+        "last_failure": "attempt_time",
+        "locked_out": lambda attempt: ", ".join(what for what, _ in list_locked(attempt)),
+        "until (UTC)": lambda attempt: max((until for _, until in list_locked(attempt)), default=None),
+    }
     list_display_links = None
     ordering = ("-attempt_time",)
     search_fields = ("username", "ip_address")
@@ -66,17 +85,8 @@ class LockoutAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("Locked out"))
     def locked(self, attempt: Any) -> str | SafeString:
         """Say what is locked out, and until when."""
-        limit = settings.AXES_FAILURE_LIMIT
-        locked = [
-            (what, last + settings.AXES_COOLOFF_TIME)
-            for what, failures, most, last in (
-                (gettext("name"), attempt.by_name, limit, attempt.name_last),
-                (gettext("address"), attempt.by_address, limit * lockout.ADDRESS_FACTOR, attempt.address_last),
-            )
-            if failures >= most
-        ]
-        said = gettext("{} until {}")
-        return format_html_join(", ", said, ((what, presentation.exact(at)) for what, at in locked))
+        rows = ((what, presentation.exact(until)) for what, until in list_locked(attempt))
+        return format_html_join(", ", gettext("{} until {}"), rows)
 
     @admin.display(description="")
     def lift(self, attempt: FailedSignIn) -> SafeString:

@@ -5,21 +5,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from autosubmit_portal.access.models import Membership
-from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.visits import find_last_visit
 from autosubmit_portal.audit.periods import MORNING
 from autosubmit_portal.console.pages.activity import read_time
 from autosubmit_portal.console.pages.now import WHOSE, choose_acts, choose_experiments, get_now_context
 from autosubmit_portal.console.parts import acts
 from autosubmit_portal.console.parts.base import parse_number
+from autosubmit_portal.console.parts.colleagues import list_colleagues
 from autosubmit_portal.console.site import console
 from experiments import activity
 from experiments.models import Action, Experiment, Note
@@ -130,12 +129,6 @@ def list_choices(request: HttpRequest, shift: Shift) -> list[tuple[str, str, boo
         query = urlencode({"since": text, "whose": shift.whose})
         found.append((query, gettext("Since your last visit"), request.GET.get("since") == text))
     return found
-
-
-def list_colleagues(user: Any) -> list[str]:
-    """Return the names of those who are in a team with the user."""
-    others = Membership.objects.filter(team__in=policy.find_own_teams(user)).exclude(user=user.pk)
-    return list(others.order_by("user__username").values_list(F("user__username"), flat=True).distinct()[:MOST_ROWS])
 
 
 def find_morning(now: datetime) -> datetime:

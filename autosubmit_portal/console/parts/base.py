@@ -97,7 +97,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
 
     `long_fields` are read for the page of a row, not for the list. `pages` are the pages of Django's admin that there
     are, by the ends of their names; None for all. `refusals` are what a change of a row may be refused with.
-    `csv_columns` are fields by their headings; a list that has them is offered as CSV.
+    `csv_columns` are fields, or functions of a row, by their headings; a list that has them is offered as CSV.
     """
 
     row_part = "<int:object_id>"
@@ -105,7 +105,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
     pages: tuple[str, ...] | None = None
     refusals: tuple[type[Exception], ...] = (policy.Forbidden, Refusal)
 
-    csv_columns: Mapping[str, str] = {}
+    csv_columns: Mapping[str, csv_lists.Source] = {}
     list_per_page = 50
     show_full_result_count = False
     paginator = BoundedPaginator
@@ -134,7 +134,11 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
         except IncorrectLookupParameters:
             return HttpResponseRedirect(request.path)
         self.record_csv(request)
-        return csv_lists.answer_csv(rows, self.csv_columns, str(self.opts.verbose_name_plural).replace(" ", "-"))
+        name = str(self.opts.verbose_name_plural).replace(" ", "-")
+        return csv_lists.answer_csv(rows, self.csv_columns, name, self.complete_rows)
+
+    def complete_rows(self, rows: list[Any]) -> None:
+        """Add to rows of a list what takes another query for all of them; most lists have nothing of the kind."""
 
     def record_csv(self, request: HttpRequest) -> None:
         """Record that somebody takes the list away; of most lists that is not recorded."""

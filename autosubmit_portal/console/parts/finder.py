@@ -120,6 +120,13 @@ def find_people(user: Any, text: str) -> Hits:
     return Hits(gettext("People"), hits[:MOST])
 
 
+def find_accounts(text: str) -> list[User]:
+    """Return open accounts whose names begin with the text, or have it in the name of the person."""
+    text = clean(text)
+    named = make_prefix_condition("username", text) | Q(first_name__icontains=text) | Q(last_name__icontains=text)
+    return list(User.objects.filter(named, is_active=True).order_by("username")[:MOST]) if text else []
+
+
 def find_pages(user: Any, text: str) -> Hits:
     """Return pages whose names have a word that begins with the text."""
     wanted = text.lower()

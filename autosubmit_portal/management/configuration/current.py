@@ -83,7 +83,7 @@ def _describe_team(team: Team) -> dict[str, Any]:
         "experiments": [
             f"{slug}/{expid}" for slug, expid in picked.values_list("experiment__site__slug", "experiment__expid")
         ],
-        "members": _name_roles(team.memberships.filter(source=BY_HAND)),
+        "members": _name_roles(team.memberships.filter(source=BY_HAND, ends_at=None)),
     }
 
 

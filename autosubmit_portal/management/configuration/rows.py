@@ -134,7 +134,7 @@ def drop_team(slug: str) -> None:
 def put_member(slug: str, username: str, role: str) -> None:
     """Give somebody a role in a team."""
     found = {"team": Team.objects.get(slug=slug), "user": _find_user(username), "source": BY_HAND}
-    _put(Membership, found, {"role": _get_role(role)})
+    _put(Membership, found, {"role": _get_role(role), "ends_at": None})
 
 
 def drop_member(slug: str, username: str) -> None:
