@@ -95,6 +95,7 @@ CONSOLE = (
     "/experiments/~{pk}/jobs/?member=rare",
     "/experiments/~{pk}/jobs/?chunk=7",
     "/experiments/~{pk}/jobs/?platform=RARE",
+    "/jobs/?finished=24h",
     "/freezes/",
     "/freezes/?site__id__exact={site}",
     "/sites/",

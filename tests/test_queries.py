@@ -24,7 +24,7 @@ from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.addresses import FOLDERS, make_experiment_key, make_job_key, make_name_key
 from experiments.catalogue.kinds import CREATE, GENERATE, SET_STATUS
 from experiments.models import Action, Experiment, Freeze, Note, Run, Site, State
-from jobs.models import Job
+from jobs.models import Job, SavedView
 from tests.support import factories
 from tests.support.caches import forget_answers, forget_stamps
 
@@ -48,6 +48,7 @@ NUMBERED: dict[str, Any] = {
     "freeze_id": Freeze,
     "note_id": Note,
     "site_id": Site,
+    "view_id": SavedView,
 }
 # What is asked for in the console, by how the address of its page begins.
 NAMES = {
@@ -74,7 +75,8 @@ OTHER_FORMS = (
     "/v4/audit?format=csv",
     "/experiments/?q=a",
     "/jobs/?q=a000",
-    "/experiments/a000/jobs/?status=WAITING",
+    "/experiments/a000/jobs/?status=WAITING,FAILED&chunk=1-3,7&columns=name,finished&o=-finished.name",
+    "/jobs/?finished=24h",
     "/search/?q=made",
     "/search/?q=a000_",
 )
@@ -138,6 +140,7 @@ def create_rows(user: User) -> Experiment:
     factories.create_freeze(site, platform="MN5")
     factories.create_note(experiment, job_name="a000_POST")
     factories.create_delegation(user, factories.create_user())
+    SavedView.objects.create(user=user, name="failed", query="status=FAILED")
     factories.create_token(user)
     factories.create_worker()
     factories.create_failed_sign_in()
@@ -184,6 +187,9 @@ def multiply(experiment: Experiment) -> None:
         create_rights(user, other)
         SitePolicy.objects.create(site=site)
         AuditEntry.objects.create(event=f"x.{number}", door="api", expid="a000", action_id=number)
+        SavedView.objects.create(
+            user=SavedView.objects.earliest("pk").user, name=f"failed {number}", query="status=FAILED"
+        )
 
 
 Cost = tuple[int, list[str]]

@@ -64,6 +64,8 @@ class Job(models.Model):
             models.Index(fields=["experiment", "member"], name="jobs_of_member"),
             models.Index(fields=["experiment", "chunk"], name="jobs_of_chunk"),
             models.Index(fields=["experiment", "platform"], name="jobs_of_platform"),
+            # What has finished lately, of all experiments; most jobs of a list that runs have not.
+            models.Index(fields=["finished_at"], condition=Q(finished_at__isnull=False), name="jobs_finished"),
             # The wrappers of an experiment, of which most have none.
             models.Index(fields=["experiment", "wrapper"], condition=~Q(wrapper=""), name="jobs_wrapped"),
         ]

@@ -21,7 +21,7 @@ from autosubmit_portal.access.models import ApiToken, Delegation, SiteAccount, S
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment, Freeze, Run, State
-from jobs.models import Job
+from jobs.models import Job, SavedView
 from tests.support import factories
 from tests.test_queries import address_of
 from tests.tools.api_fuzz import tables
@@ -157,6 +157,8 @@ GET   jobs/request/<str:name>                                  302 302 302 302
 POST  jobs/request/<str:name>/form                                       302 302 404 403
 POST  jobs/request/<str:name>                                            302 302 404 403
 POST  jobs/request/<str:name>/preview                                    302 302 404 200
+POST  jobs/views                                                         302 302 302 302
+POST  jobs/views/<int:view_id>/remove                                    302 302 404 404
 GET   runs                                              302 302 200 200
 GET   runs/<int:object_id>                      302 302 404 200
 GET   actions                                           302 302 200 200
@@ -295,6 +297,7 @@ def people(db: None) -> dict[str, Client]:
     factories.create_freeze(site)
     factories.create_note(experiment, job_name="a000_POST")
     factories.create_delegation(factories.create_user(), factories.create_user())
+    SavedView.objects.create(user=factories.create_user(), name="x", query="status=FAILED")
     elsewhere = factories.create_experiment(expid="b000")
     made = {name: factories.create_user(username=name) for name in PEOPLE[1:]}
     factories.create_team((made["viewer"], Role.VIEWER), covers={"site": site})

@@ -37,7 +37,7 @@ def test_the_file_has_the_rows_of_the_filters_in_the_order_of_the_list(
     as_viewer: Client, experiment: Experiment
 ) -> None:
     factories.create_job(experiment, "a000_SIM_2", status="FAILED", chunk=2)
-    jobs = read(as_viewer, "/experiments/a000/jobs/", status="FAILED", o="-1")
+    jobs = read(as_viewer, "/experiments/a000/jobs/", status="FAILED", o="-name")
     assert [(job["expid"], job["name"], job["status"]) for job in jobs] == [
         ("a000", "a000_SIM_2", "FAILED"),
         ("a000", "a000_SIM", "FAILED"),

@@ -207,7 +207,7 @@ class JobsQuery(SelectiveQuery, SiteQuery):
     status = NamesField("The status.", sorted(STATUSES))
     section = NamesField("The section, exactly.")
     member = NamesField("The member, exactly.")
-    date = StartDatesField("The start date, as YYYYMMDD or YYYY-MM-DD.")
+    date = StartDatesField("The start date, as YYYYMMDD or YYYY-MM-DD; a range is `20000101-20001201`.")
     chunk = RangesField("The chunk.")
     split = RangesField("The split.")
     platform = make_text(f"The platform. {WILDCARDS}")

@@ -12,11 +12,10 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from experiments.actions.validation import validate
-from jobs.autosubmit.start_dates import parse_period
+from jobs.ranges import parse_periods, parse_ranges
 
 AUTOSUBMIT = "autosubmit"
 BLANK_BEFORE_OFFSET = re.compile(r" (\d\d:?\d\d)$")
-RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
 WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
 INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII | re.IGNORECASE
@@ -136,12 +135,12 @@ class NamesField(serializers.CharField):
 
 
 class StartDatesField(NamesField):
-    """Start dates separated by commas, as YYYYMMDD or YYYY-MM-DD, with an hour or a minute where they have one."""
+    """Start dates and ranges of them, separated by commas: YYYYMMDD, with an hour or a minute where they have one."""
 
     def to_internal_value(self, data: Any) -> Any:
         """Read each as the period that it means."""
         try:
-            return [parse_period(name) for name in super().to_internal_value(data)]
+            return [period for name in super().to_internal_value(data) for period in parse_periods(name)]
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from None
 
@@ -154,14 +153,10 @@ class RangesField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> Any:
         """Read them as pairs of the first and the last number."""
-        ranges = []
-        for part in super().to_internal_value(data).split(","):
-            found = RANGE.fullmatch(part.strip())
-            if not found:
-                raise serializers.ValidationError("Write numbers and ranges, separated by commas, such as 1,4-6.")
-            first, last = found.groups()
-            ranges.append((int(first), int(last or first)))
-        return ranges
+        try:
+            return parse_ranges(super().to_internal_value(data))
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
 
 
 class Query(serializers.Serializer[Any]):

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.access.rights import policy
@@ -22,7 +19,7 @@ from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.now import WHOSE, choose_acts
 from autosubmit_portal.console.parts import acts
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
-from autosubmit_portal.console.parts.times import write_typed
+from autosubmit_portal.console.parts.times import read_instant, write_typed
 from autosubmit_portal.console.site import console
 from autosubmit_portal.console.text import Text
 from autosubmit_portal.csv_lines import write_csv_lines
@@ -64,7 +61,7 @@ class Form:
     @property
     def typed(self) -> dict[str, str]:
         """What its fields of times hold."""
-        return {name: write_typed(at) for name in TIMES if (at := read_time(self.values[name]))}
+        return {name: write_typed(at) for name in TIMES if (at := read_instant(self.values[name]))}
 
     @property
     def is_chosen(self) -> bool:
@@ -148,7 +145,7 @@ def read_form(request: HttpRequest) -> Form:
     for name, known in {**menus, "period": PERIODS, "whose": WHOSE}.items():
         values[name] = values[name] if values[name] in known else ""
     for name in TIMES:
-        at = read_time(values[name])
+        at = read_instant(values[name])
         values[name] = at.isoformat(timespec="seconds") if at else values[name]
     form = Form(values)
     form.menus = [
@@ -166,7 +163,7 @@ def narrow(request: HttpRequest, form: Form, choice: Choice) -> Choice:
     """Return a choice to which that of the form is added; tell the form what is searched for and what is wrong."""
     values = form.values
     since, until = get_bounds(values["period"]) if values["period"] else (None, None)
-    given = {name: read_time(values[name]) for name in TIMES}
+    given = {name: read_instant(values[name]) for name in TIMES}
     if any(values[name] and given[name] is None for name in given):
         form.error = _NO_TIME
     chosen = replace(
@@ -181,15 +178,6 @@ def narrow(request: HttpRequest, form: Form, choice: Choice) -> Choice:
     found = activity.understand(request.user, values["q"], chosen)
     form.words = " ".join(found.words)
     return found
-
-
-def read_time(text: str) -> datetime | None:
-    """Return the instant that a text says, in the time zone of whoever asks if it names none; None if it says none."""
-    try:
-        at = parse_datetime(text)
-        return (timezone.make_aware(at) if timezone.is_naive(at) else at).astimezone(UTC) if at else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def answer(request: HttpRequest, form: Form, choice: Choice, context: dict[str, Any]) -> HttpResponseBase:

@@ -1,11 +1,12 @@
 """The list of jobs, the page of a job with its logs, and requests for many jobs."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
@@ -19,10 +20,12 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.addresses import find_experiment, find_job
 from autosubmit_portal.console.pages.logs import LogPages
-from autosubmit_portal.console.parts import actions, filters, presentation
+from autosubmit_portal.console.pages.saved_views import SavedViewPages
+from autosubmit_portal.console.parts import actions, filters, job_filters, job_list, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from autosubmit_portal.console.parts.chosen import choose_experiment, get_chosen_experiment
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
+from autosubmit_portal.console.parts.csv_lists import Source
 from autosubmit_portal.console.parts.notes import make_notes_context
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
@@ -62,7 +65,7 @@ def _explain(job: Job) -> list[tuple[Explanation, str]]:
 
 
 @admin.register(Job, site=console)
-class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
+class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
     """Jobs. The kinds that are done to jobs are entries of the list's menu and buttons of the page."""
 
     row_part = "<job_key:object_id>"
@@ -80,9 +83,11 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         "chunk": "chunk",
         "split": "split",
         "platform": "platform",
+        "queue": "qos",
         "remote_id": "remote_id",
         "processors": "processors",
         "wallclock": "wallclock",
+        "wrapper": "wrapper",
         "fail_count": "fail_count",
         "submitted_at": "submitted_at",
         "started_at": "started_at",
@@ -90,18 +95,19 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
     }
     search_fields = ("name",)
     search_placeholder = gettext_lazy("job name")
-    list_display = (
-        *("name", "chip", "of_experiment", "section", "member", "chunk", "platform"),
-        *("submitted", "started", "took"),
-    )
+    list_display = tuple(column.cell for column in job_list.COLUMNS.values())
     list_select_related = ("experiment__site",)
     list_filter = (
-        filters.StatusFilter,
+        job_filters.StatusFilter,
         filters.ExperimentFilter,
-        filters.SectionFilter,
-        filters.MemberFilter,
-        filters.ChunkFilter,
-        filters.PlatformFilter,
+        job_filters.SectionFilter,
+        job_filters.DateFilter,
+        job_filters.MemberFilter,
+        job_filters.ChunkFilter,
+        job_filters.SplitFilter,
+        job_filters.PlatformFilter,
+        job_filters.FinishedFilter,
+        job_list.ColumnsFilter,
     )
     list_per_page = 100
 
@@ -113,10 +119,24 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         is_plain = not {'"', "'"} & {*search_term}  # quotes hold words together
         return narrow(found, search_term) if is_plain else found, has_duplicates
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the kind of list."""
+        return job_list.JobChangeList
+
+    def get_csv_columns(self, request: HttpRequest) -> Mapping[str, Source]:
+        """Return the columns that were chosen."""
+        return job_list.list_csv_columns(request, self.csv_columns)
+
     chip = make_field_column(gettext_lazy("Status"), "status", presentation.status_chip)
+    start_date = make_field_column(gettext_lazy("Date"), "date", presentation.show_start_date)
+    queue = make_field_column(gettext_lazy("Queue"), "qos")
+    remote = make_field_column(gettext_lazy("Id on the platform"), "remote_id", presentation.or_dash)
+    failures = make_field_column(gettext_lazy("Failed attempts"), "fail_count")
     submitted = make_field_column(gettext_lazy("Submitted"), "submitted_at", presentation.when)
     started = make_field_column(gettext_lazy("Started"), "started_at", presentation.when)
-    took = make_column(gettext_lazy("Took"), presentation.ran)
+    finished = make_field_column(gettext_lazy("Finished"), "finished_at", presentation.when)
+    waited = make_column(gettext_lazy("Waited"), presentation.waited, job_list.COLUMNS["waited"].order)
+    took = make_column(gettext_lazy("Took"), presentation.ran, job_list.COLUMNS["took"].order)
 
     @admin.display(description=gettext_lazy("Experiment"), ordering="experiment__expid")
     def of_experiment(self, job: Job) -> SafeString:
@@ -187,6 +207,8 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list of all jobs; that of one experiment has an address of its own."""
+        if request.method == "GET" and (told := job_filters.tell_zone_of_moment(request)):
+            return HttpResponseRedirect(f"{request.path}?{told}")
         query = request.GET.copy()
         number = parse_number("".join(query.pop("experiment", [])))
         if number is None or request.method == "POST" or get_chosen_experiment(request):
@@ -204,7 +226,7 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
             raise Http404(gettext("There is no such experiment."))
         choose_experiment(request, experiment)
         title = gettext("Jobs of {expid}").format(expid=experiment.expid)
-        return super().changelist_view(request, {"experiment": experiment, "title": title, "picture": "jobs"})
+        return self.changelist_view(request, {"experiment": experiment, "title": title, "picture": "jobs"})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         """Return the visible jobs, or of them those of the experiment that the list is about."""
@@ -213,9 +235,8 @@ class JobAdmin(LogPages, RequestPages, ReadOnlyAdmin):
         return jobs.filter(experiment=experiment) if experiment else jobs
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        """Leave out the experiment where it is the same for all."""
-        left_out = {"of_experiment"} if get_chosen_experiment(request) else set()
-        return [name for name in self.list_display if name not in left_out]
+        """Return the columns that the address asks for."""
+        return [job_list.COLUMNS[name].cell for name in job_list.read_columns(request)]
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         """Leave out the choice of an experiment where one is chosen."""

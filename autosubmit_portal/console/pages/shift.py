@@ -14,11 +14,11 @@ from django.utils.translation import gettext
 
 from autosubmit_portal.access.visits import find_last_visit
 from autosubmit_portal.audit.periods import MORNING
-from autosubmit_portal.console.pages.activity import read_time
 from autosubmit_portal.console.pages.now import WHOSE, choose_acts, choose_experiments, get_now_context
 from autosubmit_portal.console.parts import acts
 from autosubmit_portal.console.parts.base import parse_number
 from autosubmit_portal.console.parts.colleagues import list_colleagues
+from autosubmit_portal.console.parts.times import read_instant
 from autosubmit_portal.console.site import console
 from experiments import activity
 from experiments.models import Action, Experiment, Note
@@ -66,9 +66,9 @@ def shift_page(request: HttpRequest) -> HttpResponse:
 def read_shift(request: HttpRequest) -> Shift:
     """Return the time that the address says, by default the last 8 hours."""
     now = timezone.now()
-    until = read_time(request.GET.get("until", "")) or now
+    until = read_instant(request.GET.get("until", "")) or now
     hours = min(parse_number(request.GET.get("hours")) or HOURS[0], MOST_HOURS)
-    since = read_time(request.GET.get("since", "")) or until - timedelta(hours=hours)
+    since = read_instant(request.GET.get("since", "")) or until - timedelta(hours=hours)
     whose = request.GET.get("whose", "")
     return Shift(min(since, until), until, whose if whose in WHOSE else "all")
 
@@ -113,7 +113,7 @@ def list_notes(experiments: "QuerySet[Any]", shift: Shift) -> list[Note]:
 
 def list_choices(request: HttpRequest, shift: Shift) -> list[tuple[str, str, bool]]:
     """Return query, words, and whether it is this one, of the times that are offered."""
-    is_fixed = bool(read_time(request.GET.get("since", "")))
+    is_fixed = bool(read_instant(request.GET.get("since", "")))
     length = round((shift.until - shift.since).total_seconds() / 3600)
     found = [
         (

@@ -130,12 +130,20 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
-            rows = self.get_changelist_instance(request).queryset
+            changelist = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return HttpResponseRedirect(request.path)
+        if getattr(changelist, "complaints", ()):
+            query = request.GET.copy()
+            query.pop(csv_lists.FORMAT)
+            return HttpResponseRedirect(f"{request.path}?{query.urlencode()}")
         self.record_csv(request)
         name = str(self.opts.verbose_name_plural).replace(" ", "-")
-        return csv_lists.answer_csv(rows, self.csv_columns, name, self.complete_rows)
+        return csv_lists.answer_csv(changelist.queryset, self.get_csv_columns(request), name, self.complete_rows)
+
+    def get_csv_columns(self, request: HttpRequest) -> Mapping[str, csv_lists.Source]:
+        """Return fields by their headings."""
+        return self.csv_columns
 
     def complete_rows(self, rows: list[Any]) -> None:
         """Add to rows of a list what takes another query for all of them; most lists have nothing of the kind."""

@@ -12,13 +12,10 @@ from autosubmit_portal.audit.events import filter_between, filter_like
 from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.audit.periods import PERIODS, describe_period, get_bounds
 from autosubmit_portal.console.parts.base import parse_number
-from autosubmit_portal.console.parts.chosen import get_chosen_experiment
-from autosubmit_portal.console.parts.presentation import STATUSES
 from autosubmit_portal.console.text import Text
 from autosubmit_portal.distinct import list_distinct
 from experiments.attention.rules import TITLES
 from experiments.models import Experiment, Site
-from jobs.models import Job
 
 # How the events of all requests that were refused end.
 REFUSED = "refused"
@@ -149,16 +146,6 @@ class SiteFilter(RelatedFieldListFilter):
         return list(Site.objects.visible_to(request.user).order_by("slug").values_list("pk", "slug"))
 
 
-class StatusFilter(LinkedFilter):
-    """Jobs by status: all names of Autosubmit, whether they occur or not."""
-
-    title, parameter_name = gettext_lazy("status"), "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The statuses."""
-        return [(status, status) for status in STATUSES]
-
-
 class ExperimentFilter(LinkedFilter):
     """Rows of one experiment: the one that a link names, or one of those that run."""
 
@@ -173,43 +160,6 @@ class ExperimentFilter(LinkedFilter):
         if chosen := parse_number(self.value()):
             offered |= dict(visible.filter(pk=chosen).values_list("pk", "expid"))
         return [(str(pk), expid) for pk, expid in offered.items()]
-
-
-class OfExperimentFilter(LinkedFilter):
-    """Jobs by the values that occur in the chosen experiment; there is nothing to choose before one is."""
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The values of the chosen experiment, and the chosen one."""
-        values: set[str] = {self.value()} if self.value() else set()  # type: ignore[arg-type]
-        experiment = get_chosen_experiment(request)
-        if experiment and model_admin.get_queryset(request).exists():
-            found = list_distinct(Job, str(self.parameter_name), experiment=experiment.pk)
-            values |= {str(value) for value in found if value}
-        return [(value, value) for value in sorted(values, key=lambda text: (len(text), text))]
-
-
-class SectionFilter(OfExperimentFilter):
-    """Jobs of a section."""
-
-    title, parameter_name = gettext_lazy("section"), "section"
-
-
-class MemberFilter(OfExperimentFilter):
-    """Jobs of a member."""
-
-    title, parameter_name = gettext_lazy("member"), "member"
-
-
-class ChunkFilter(OfExperimentFilter):
-    """Jobs of a chunk."""
-
-    title, parameter_name, is_number = gettext_lazy("chunk"), "chunk", True
-
-
-class PlatformFilter(OfExperimentFilter):
-    """Jobs on a platform."""
-
-    title, parameter_name = gettext_lazy("platform"), "platform"
 
 
 class ValueFilter(LinkedFilter):

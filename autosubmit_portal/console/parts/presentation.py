@@ -30,6 +30,7 @@ from experiments.attention.rules import TITLES
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, Freeze, State
 from jobs.autosubmit.secrets import mask_text, mask_value
+from jobs.autosubmit.start_dates import format_start_date
 from jobs.autosubmit.statuses import ACTIVE, DONE
 from jobs.models import Job
 from jobs.workflow import JobRow
@@ -89,6 +90,11 @@ def minute(at: datetime) -> str:
 def model_time(at: datetime) -> str:
     """Say a time of the model, such as a start date: it is nowhere on earth, and the same for everybody."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def show_start_date(at: datetime | None) -> SafeString | str:
+    """Show the start date of a job, as Autosubmit writes it in names; a dash for a job without one."""
+    return format_start_date(at) if at else NOTHING
 
 
 @register.filter

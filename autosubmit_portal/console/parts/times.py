@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 DAY, MINUTE, SECOND = "%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"
 TYPED = "%Y-%m-%dT%H:%M"
@@ -28,6 +29,15 @@ def write_instant(at: datetime, form: str = MINUTE) -> str:
 def write_typed(at: datetime) -> str:
     """Return an instant as a field holds it that is read in the time zone of whoever types."""
     return timezone.localtime(at).strftime(TYPED)
+
+
+def read_instant(text: str) -> datetime | None:
+    """Return the instant that a text says, in the time zone of whoever asks if it names none; None if it says none."""
+    try:
+        at = parse_datetime(text)
+        return (timezone.make_aware(at) if timezone.is_naive(at) else at).astimezone(UTC) if at else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def put_into_zone(sentence: object) -> str:

@@ -1,6 +1,6 @@
 """Conditions that several lists have."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.db.models import Q
@@ -30,24 +30,3 @@ def match_site(slug: str) -> Q:
     """Return the condition that a row is of a site, by its key: the database then knows how many rows it has."""
     key = Site.objects.filter(slug=slug).values_list("pk", flat=True).first()
     return Q(pk__in=[]) if key is None else Q(site=key)
-
-
-def match_any(column: str) -> Callable[[Any], Q]:
-    """Return a function from values to the condition that a column has one of them; `=` for one, for its index."""
-
-    def condition(values: Sequence[Any]) -> Q:
-        return Q((column, values[0])) if len(values) == 1 else Q((f"{column}__in", values))
-
-    return condition
-
-
-def match_ranges(column: str) -> Callable[[Any], Q]:
-    """Return a function from ranges, both ends included, to the condition that a column lies in one of them."""
-
-    def condition(ranges: Iterable[tuple[int, int]]) -> Q:
-        together = Q(pk__in=[])
-        for ends in ranges:
-            together |= Q((f"{column}__range", ends))
-        return together
-
-    return condition

@@ -1,15 +1,16 @@
 """Which jobs a query means, and in which order."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from django.db.models import Q
 
-from autosubmit_portal.api.query.filters.common import compare, match_any, match_ranges, require_given
+from autosubmit_portal.api.query.filters.common import compare, require_given
 from autosubmit_portal.api.query.pagination import Key, Order
 from autosubmit_portal.api.serializers.fields import match_wildcard
-from jobs.autosubmit.start_dates import Period
 from jobs.models import Job
+from jobs.ranges import match_any, match_ranges
 
 # Times that may be asked for as `<name>_after` and `<name>_before`.
 TIMES = {"submit": "submitted_at", "start": "started_at", "finish": "finished_at"}
@@ -37,21 +38,14 @@ def make_condition(query: Mapping[str, Any]) -> Q:
     return require_given(query, CONDITIONS)
 
 
-def _match_dates(periods: Iterable[Period]) -> Q:
-    together = Q(pk__in=[])
-    for ends in periods:
-        together |= Q(date__range=ends)
-    return together
-
-
 CONDITIONS: dict[str, Callable[[Any], Q]] = {
     "job_name": lambda text: match_wildcard("name", text, is_part=True),
-    "status": match_any("status"),
-    "section": match_any("section"),
-    "member": match_any("member"),
-    "date": _match_dates,
-    "chunk": match_ranges("chunk"),
-    "split": match_ranges("split"),
+    "status": partial(match_any, "status"),
+    "section": partial(match_any, "section"),
+    "member": partial(match_any, "member"),
+    "date": partial(match_ranges, "date"),
+    "chunk": partial(match_ranges, "chunk"),
+    "split": partial(match_ranges, "split"),
     "platform": lambda text: match_wildcard("platform", text),
     "fail_count_min": compare("fail_count", "gte"),
     "fail_count_max": compare("fail_count", "lte"),
