@@ -56,7 +56,7 @@ PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.e
 	PORTAL_GATEWAY=/run/autosubmit-portal-gateway
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos cases case-es case-climate-dt case-edito procedures fuzz trace bench peer back-test screenshots dist image-check sbom clean
+.PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos cases case-es case-climate-dt case-edito procedures fuzz trace bench peer back-test screenshots messages dist image-check sbom clean
 .PHONY: packages-for-up packages-for-test packages-for-cases
 
 help: ## list what there is to do
@@ -161,6 +161,9 @@ dist: install-tests ## the wheel and the source distribution, into dist/
 
 image-check: packages-for-test install-tests ## the images by their steps, and the chart's commands in them (root, debootstrap; no network but for packages)
 	@$(PY) -m pytest -q -m "" tests/tools/image/check.py
+
+messages: install-tests ## bring the catalogues of the console's languages up to date, and say what is to be translated
+	@DJANGO_SETTINGS_MODULE=tests.settings $(PY) -m tests.tools.messages
 
 sbom: dist autosubmit ## what the images ship, with versions and licences, as CycloneDX into dist/
 	@$(PY) -m venv --clear "$(HOME_DIR)/sbom-env"

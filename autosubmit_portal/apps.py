@@ -12,11 +12,13 @@ class PortalConfig(AppConfig):
     def ready(self) -> None:
         """Let the audit trail watch sites, their hosts, API tokens and rights; register the checks of the settings.
 
-        After a change of rights, actions that wait for somebody who has lost theirs are cancelled.
+        Names of models and of their fields are shown in the language of the page. After a change of rights, actions
+        that wait for somebody who has lost theirs are cancelled.
         """
         from autosubmit_portal import checks  # noqa: F401
         from autosubmit_portal.access import models as access
         from autosubmit_portal.audit import watch
+        from autosubmit_portal.console.words import translate_models
         from experiments.actions.recheck import call_off_unpermitted
         from experiments.models import Host, Site
 
@@ -27,3 +29,4 @@ class PortalConfig(AppConfig):
         for model in access.RIGHTS:
             watch.watch(model)
         watch.listen(call_off_unpermitted)
+        translate_models()

@@ -22,6 +22,7 @@ from autosubmit_portal.agent.findings import Finding, Level
 from autosubmit_portal.audit import triggers
 from autosubmit_portal.db import history
 from autosubmit_portal.gateway.caller import NoGateway, Unanswered
+from autosubmit_portal.sentences import say
 from autosubmit_portal.workers.heartbeat import get_broker_name, get_free_bytes, make_seal
 from autosubmit_portal.workers.models import Worker
 from experiments import hosts
@@ -32,18 +33,18 @@ from jobs import trigrams
 # An idle worker takes an action within a second; creations at one site wait for each other, hence the patience.
 WAITING_LONG = timedelta(seconds=20)
 WAITING_TOO_LONG = timedelta(minutes=5)
-BROKERS = {"database": "the database", "redis": "Redis"}
+BROKERS = {"database": say("the database"), "redis": "Redis"}
 # Of room for run directories, where outputs of actions are written.
 LITTLE_BYTES = 1024**3
 TOO_LITTLE_BYTES = 100 * 1024**2
 
 
-AWAY = Finding(Level.FAIL, "unknown", "The database does not answer.")
+AWAY = Finding(Level.FAIL, "unknown", say("The database does not answer."))
 
 
 # It answers at once or hangs.
 GATEWAY_SECONDS = 2.0
-_WITHOUT_WALLS = "; without walls: what an experiment brings along runs as the account of the portal's worker"
+_WITHOUT_WALLS = say("; without walls: what an experiment brings along runs as the account of the portal's worker")
 
 
 class Evidence:
@@ -101,9 +102,9 @@ def get_words(findings: list[Finding]) -> dict[str, str]:
 
 def _check_carefully(check: Check, evidence: Evidence) -> list[Finding]:
     try:
-        return list(check(evidence)) or [_report_ok("Nothing is amiss.")]
+        return list(check(evidence)) or [_report_ok(say("Nothing is amiss."))]
     except Error as error:
-        return [Finding(Level.FAIL, "unknown", f"The database cannot answer: {_join_lines(error)}.")]
+        return [Finding(Level.FAIL, "unknown", say("The database cannot answer: {reason}.", reason=_join_lines(error)))]
 
 
 def check_database(evidence: Evidence) -> Iterator[Finding]:
@@ -112,19 +113,24 @@ def check_database(evidence: Evidence) -> Iterator[Finding]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except Error as error:
-        text = f"The database does not answer: {_join_lines(error)}."
-        yield Finding(Level.FAIL, "down", text, "Start it, or correct PORTAL_DATABASE_URL.")
+        text = say("The database does not answer: {reason}.", reason=_join_lines(error))
+        yield Finding(Level.FAIL, "down", text, say("Start it, or correct PORTAL_DATABASE_URL."))
         return
-    yield _report_ok(f"{connection.display_name} answers.")
+    yield _report_ok(say("{database} answers.", database=connection.display_name))
 
 
 def check_migrations(evidence: Evidence) -> Iterator[Finding]:
     """Compare the tables with what the code expects."""
     if _is_migrated():
-        yield _report_ok("The tables are up to date.")
+        yield _report_ok(say("The tables are up to date."))
         return
     _is_migrated.cache_clear()
-    yield Finding(Level.FAIL, "behind", "The tables are not up to date.", f"Run `{settings.COMMAND_LINE} migrate`.")
+    yield Finding(
+        Level.FAIL,
+        "behind",
+        say("The tables are not up to date."),
+        say("Run `{command} migrate`.", command=settings.COMMAND_LINE),
+    )
 
 
 @cache
@@ -136,14 +142,14 @@ def _is_migrated() -> bool:
 def check_trail(evidence: Evidence) -> Iterator[Finding]:
     """Check that the database itself still refuses changes of the audit trail."""
     for name in triggers.find_missing():
-        text = f"The trigger {name} of the audit trail is missing, switched off or another one."
+        text = say("The trigger {name} of the audit trail is missing, switched off or another one.", name=name)
         yield Finding(Level.FAIL, "open", text, triggers.REMEDY)
 
 
 def check_search(evidence: Evidence) -> Iterator[Finding]:
     """Check that an index finds jobs by a part of their name."""
     if trigrams.is_missing():
-        text = "Every search for names of jobs reads all jobs: the index for it is missing."
+        text = say("Every search for names of jobs reads all jobs: the index for it is missing.")
         yield Finding(Level.WARN, "slow", text, trigrams.get_remedy())
 
 
@@ -152,10 +158,12 @@ def check_broker(evidence: Evidence) -> Iterator[Finding]:
     try:
         get_broker().ping()
     except Exception as error:  # each broker fails in its own way
-        remedy = "Start it, or correct PORTAL_BROKER_URL. Actions wait until then."
-        yield Finding(Level.FAIL, "down", f"The broker does not answer: {_join_lines(error)}.", remedy)
+        remedy = say("Start it, or correct PORTAL_BROKER_URL. Actions wait until then.")
+        yield Finding(
+            Level.FAIL, "down", say("The broker does not answer: {reason}.", reason=_join_lines(error)), remedy
+        )
         return
-    yield _report_ok(f"Messages to workers wait in {BROKERS[get_broker_name()]}.")
+    yield _report_ok(say("Messages to workers wait in {broker}.", broker=BROKERS[get_broker_name()]))
 
 
 def check_workers(evidence: Evidence) -> Iterator[Finding]:
@@ -163,22 +171,27 @@ def check_workers(evidence: Evidence) -> Iterator[Finding]:
     served = {worker.queue for worker in evidence.workers}
     for name, users in evidence.queues.items():
         if name not in served:
-            text = f"No worker serves the queue “{name}” of {', '.join(users)}."
-            yield Finding(Level.FAIL, "missing", text, f"Start one: {_describe_start(name)}")
+            text = say("No worker serves the queue “{name}” of {users}.", name=name, users=", ".join(users))
+            yield Finding(Level.FAIL, "missing", text, say("Start one: {command}", command=_describe_start(name)))
     for worker in evidence.workers:
         yield _judge_worker(worker, evidence.queues)
 
 
 def _judge_worker(worker: Worker, queues: dict[str, list[str]]) -> Finding:
-    text = f"A worker with {worker.processes} processes serves the queue “{worker.queue}” on {worker.host}"
+    text = say(
+        "A worker with {processes} processes serves the queue “{queue}” on {host}",
+        processes=worker.processes,
+        queue=worker.queue,
+        host=worker.host,
+    )
     if worker.seal != make_seal():
-        remedy = "Give it the PORTAL_SECRET_KEY and PORTAL_BROKER_URL of this host."
-        return Finding(Level.FAIL, "foreign", f"{text}, but cannot read our messages.", remedy)
+        remedy = say("Give it the PORTAL_SECRET_KEY and PORTAL_BROKER_URL of this host.")
+        return Finding(Level.FAIL, "foreign", say("{text}, but cannot read our messages.", text=text), remedy)
     if worker.queue not in queues:
-        known = ", ".join(f"“{name}”" for name in queues) or "none"
-        remedy = f"Correct its Q_CLUSTER_NAME, or the queue of a site. Queues of sites: {known}."
-        return Finding(Level.WARN, "stray", f"{text}, which no site uses.", remedy)
-    return _report_ok(f"{text}.")
+        known = ", ".join(f"“{name}”" for name in queues) or say("none")
+        remedy = say("Correct its Q_CLUSTER_NAME, or the queue of a site. Queues of sites: {known}.", known=known)
+        return Finding(Level.WARN, "stray", say("{text}, which no site uses.", text=text), remedy)
+    return _report_ok(say("{text}.", text=text))
 
 
 def check_queue(evidence: Evidence) -> Iterator[Finding]:
@@ -188,8 +201,13 @@ def check_queue(evidence: Evidence) -> Iterator[Finding]:
         if age > WAITING_LONG:
             level = Level.FAIL if age > WAITING_TOO_LONG else Level.WARN
             word = "stuck" if level is Level.FAIL else "slow"
-            text = f"An action has waited for {_describe_span(age)} in the queue “{name}”."
-            yield Finding(level, word, text, f"See what its workers do, or start more: {_describe_start(name)}")
+            text = say("An action has waited for {time} in the queue “{name}”.", time=_describe_span(age), name=name)
+            yield Finding(
+                level,
+                word,
+                text,
+                say("See what its workers do, or start more: {command}", command=_describe_start(name)),
+            )
 
 
 def find_oldest_queued() -> dict[str, datetime]:
@@ -202,25 +220,32 @@ def check_mirror(evidence: Evidence) -> Iterator[Finding]:
     """Check when the mirror last looked at each site; a broken site cannot be looked at."""
     for site in evidence.sites:
         if site.is_mirror_fresh:
-            by = f", kept by {site.mirrored_by}" if site.mirrored_by else ""
-            yield _report_ok(f"The mirror of {site} is fresh{by}.")
+            by = say(", kept by {name}", name=site.mirrored_by) if site.mirrored_by else ""
+            yield _report_ok(say("The mirror of {site} is fresh{by}.", site=site, by=by))
         elif not site.problem:
-            age = f"{_describe_span(timezone.now() - site.mirrored_at)} old" if site.mirrored_at else "not made yet"
-            remedy = f"Start `{settings.COMMAND_LINE} mirror` where its store can be read."
-            yield Finding(Level.FAIL, "stale", f"The mirror of {site} is {age}.", remedy)
+            age = (
+                say("{time} old", time=_describe_span(timezone.now() - site.mirrored_at))
+                if site.mirrored_at
+                else say("not made yet")
+            )
+            remedy = say("Start `{command} mirror` where its store can be read.", command=settings.COMMAND_LINE)
+            yield Finding(Level.FAIL, "stale", say("The mirror of {site} is {age}.", site=site, age=age), remedy)
 
 
 def check_sites(evidence: Evidence) -> Iterator[Finding]:
     """Report the problems that the mirror found at each site."""
     for site in evidence.sites:
         if site.problem:
-            yield Finding(Level.FAIL, "unhealthy", f"The site {site}: {site.problem}")
+            yield Finding(Level.FAIL, "unhealthy", say("The site {site}: {problem}", site=site, problem=site.problem))
         else:
-            version = f" (Autosubmit {site.autosubmit_version})" if site.autosubmit_version else ""
-            yield _report_ok(f"The site {site} is healthy{version}.")
+            version = say(" (Autosubmit {version})", version=site.autosubmit_version) if site.autosubmit_version else ""
+            yield _report_ok(say("The site {site} is healthy{version}.", site=site, version=version))
     if not evidence.sites:
         yield Finding(
-            Level.WARN, "none", "There is no site yet.", f"Add one in the console, or run `{settings.COMMAND_LINE} up`."
+            Level.WARN,
+            "none",
+            say("There is no site yet."),
+            say("Add one in the console, or run `{command} up`.", command=settings.COMMAND_LINE),
         )
 
 
@@ -234,48 +259,66 @@ def check_hosts(evidence: Evidence) -> Iterator[Finding]:
         return
     for name, reason in absences.items():
         if reason:
-            remedy = "Correct what keeps the gateway from it. Commands that run there are not seen meanwhile."
+            remedy = say("Correct what keeps the gateway from it. Commands that run there are not seen meanwhile.")
             yield Finding(Level.FAIL, "away", reason, remedy)
         else:
-            yield _report_ok(f"The host {name} is connected{_WITHOUT_WALLS if hosts.is_gateway_own() else ''}.")
+            yield _report_ok(
+                say(
+                    "The host {name} is connected{rest}.",
+                    name=name,
+                    rest=_WITHOUT_WALLS if hosts.is_gateway_own() else "",
+                )
+            )
 
 
 def _report_no_gateway(reason: str) -> Finding:
     if settings.STARTS_GATEWAY:
-        return _report_ok(f"A worker will start the gateway{_WITHOUT_WALLS}.")
-    return Finding(Level.FAIL, "down", reason, f"Start the gateway of {settings.GATEWAY_DIRECTORY}.")
+        return _report_ok(say("A worker will start the gateway{rest}.", rest=_WITHOUT_WALLS))
+    return Finding(
+        Level.FAIL, "down", reason, say("Start the gateway of {directory}.", directory=settings.GATEWAY_DIRECTORY)
+    )
 
 
 def check_program(evidence: Evidence) -> Iterator[Finding]:
     """Check program and owner of each site on this host, which need not be the host of its commands."""
     if not settings.STARTS_GATEWAY:
-        yield _report_ok("Agents check the programs of their hosts when a connection is tested.")
+        yield _report_ok(say("Agents check the programs of their hosts when a connection is tested."))
         return
     for site in evidence.sites:
         untrusted = explain_distrust(Path(site.autosubmit))
         if untrusted:
-            text = f"Others choose what is run as the portal's account at {site}: {untrusted}."
-            remedy = "Give it to root or to that account, writable for nobody else (chown, chmod go-w)."
+            text = say(
+                "Others choose what is run as the portal's account at {site}: {untrusted}.",
+                site=site,
+                untrusted=untrusted,
+            )
+            remedy = say("Give it to root or to that account, writable for nobody else (chown, chmod go-w).")
             yield Finding(Level.WARN, "open", text, remedy)
         elif os.access(site.autosubmit, os.X_OK):
-            yield _report_ok(f"{site.autosubmit} of {site} is on this host.")
+            yield _report_ok(say("{autosubmit} of {site} is on this host.", autosubmit=site.autosubmit, site=site))
         else:
-            text = f"{site.autosubmit} of {site} is not on this host."
-            yield Finding(Level.WARN, "missing", text, "Well if the workers of the site are on another host.")
+            text = say("{autosubmit} of {site} is not on this host.", autosubmit=site.autosubmit, site=site)
+            yield Finding(Level.WARN, "missing", text, say("Well if the workers of the site are on another host."))
 
 
 def check_disk(evidence: Evidence) -> Iterator[Finding]:
     """Check the free space for outputs of actions: on the hosts of the workers, or here without any."""
     room = {worker.host: worker.free_bytes for worker in evidence.workers}
-    for host, free in (room or {"this host": get_free_bytes(Path(settings.SPOOL_DIRECTORY))}).items():
+    for host, free in (room or {say("this host"): get_free_bytes(Path(settings.SPOOL_DIRECTORY))}).items():
         if free is None:
-            yield Finding(Level.WARN, "unknown", f"The free space for run directories is unknown on {host}.")
+            yield Finding(
+                Level.WARN, "unknown", say("The free space for run directories is unknown on {host}.", host=host)
+            )
         elif free > LITTLE_BYTES:
-            yield _report_ok(f"{free / 1024**3:,.1f} GiB are free for run directories on {host}.")
+            yield _report_ok(
+                say("{free} GiB are free for run directories on {host}.", free=f"{free / 1024**3:,.1f}", host=host)
+            )
         else:
             level = Level.WARN if free > TOO_LITTLE_BYTES else Level.FAIL
-            text = f"Only {free / 1024**2:,.0f} MiB are free for run directories on {host}."
-            yield Finding(level, "low" if level is Level.WARN else "full", text, "Free some space on that disk.")
+            text = say(
+                "Only {free} MiB are free for run directories on {host}.", free=f"{free / 1024**2:,.0f}", host=host
+            )
+            yield Finding(level, "low" if level is Level.WARN else "full", text, say("Free some space on that disk."))
 
 
 def check_files(evidence: Evidence) -> Iterator[Finding]:
@@ -284,7 +327,7 @@ def check_files(evidence: Evidence) -> Iterator[Finding]:
     if found:
         yield Finding(Level.WARN, "open", privacy.describe_open_files(found), privacy.REMEDY)
     else:
-        yield _report_ok("No other account of this host reads what the portal keeps.")
+        yield _report_ok(say("No other account of this host reads what the portal keeps."))
 
 
 CHECKS: dict[str, Check] = {

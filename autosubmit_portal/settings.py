@@ -206,6 +206,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
             ],
             "libraries": {"console": "autosubmit_portal.console.parts.presentation"},
+            "builtins": ["django.templatetags.i18n"],
         },
     }
 ]

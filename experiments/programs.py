@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from autosubmit_portal.sentences import say
 from experiments.models import Action, Experiment, Host, Site
 
 USUAL = ""
@@ -36,13 +37,15 @@ def choose(experiment: Experiment, programs: Mapping[str, str]) -> Choice:
         return Choice(experiment.program, "chosen")
     exact = [name for name, of in programs.items() if of == version]
     if exact and version:
-        return Choice(min(exact), f"of version {version}")
+        return Choice(min(exact), say("of version {version}", version=version))
     if version and version == site.autosubmit_version:
-        return Choice(USUAL, f"of version {version}")
+        return Choice(USUAL, say("of version {version}", version=version))
     longest = max((of for of in programs.values() if version.startswith(f"{of}.")), key=len, default="")
     if longest:
-        return Choice(min(name for name, of in programs.items() if of == longest), f"of version {longest}")
-    return Choice(site.program, "default of the site")
+        return Choice(
+            min(name for name, of in programs.items() if of == longest), say("of version {longest}", longest=longest)
+        )
+    return Choice(site.program, say("default of the site"))
 
 
 def list_programs(site: Site) -> dict[str, str]:
@@ -58,4 +61,9 @@ def explain_unknown(name: str, site: Site) -> str:
     if not name or name in programs:
         return ""
     named = ", ".join(f"{known} ({version})" for known, version in programs.items())
-    return f"The site {site} has no program “{name}”. There are: {named or 'none with a name'}."
+    return say(
+        "The site {site} has no program “{name}”. There are: {named}.",
+        site=site,
+        name=name,
+        named=named or say("none with a name"),
+    )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from autosubmit_portal.access.rights import policy
+from autosubmit_portal.sentences import say
 from experiments.activity import Act, Choice, read_acts
 from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue.kinds import RUN_KINDS
@@ -59,13 +60,22 @@ class Side:
     def outcome(self) -> str:
         """How it ended, in words, by the numbers that Autosubmit last wrote."""
         if self.is_going_on:
-            return "going on"
+            return say("going on")
         if self.run.failed:
-            return f"{self.run.failed:,} failed, {self.run.completed:,} of {self.run.total:,} completed"
-        return "completed" if self.run.completed == self.run.total else self._count_completed()
+            return say(
+                "{failed} failed, {completed} of {total} completed",
+                failed=f"{self.run.failed:,}",
+                completed=f"{self.run.completed:,}",
+                total=f"{self.run.total:,}",
+            )
+        return say("completed") if self.run.completed == self.run.total else self._count_completed()
 
     def _count_completed(self) -> str:
-        return f"ended with {self.run.completed:,} of {self.run.total:,} completed"
+        return say(
+            "ended with {completed} of {total} completed",
+            completed=f"{self.run.completed:,}",
+            total=f"{self.run.total:,}",
+        )
 
     def has(self, moment: datetime) -> bool:
         """Whether a moment is between its beginning and that of the next run."""

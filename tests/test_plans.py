@@ -104,7 +104,7 @@ CONSOLE = (
     "/tokens/",
     "/teams/",
     "/failed-sign-ins/",
-    "/users/",
+    "/people/",
 )
 API = (
     "/v4/experiments?page_size=20",

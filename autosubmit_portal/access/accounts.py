@@ -9,6 +9,7 @@ from autosubmit_portal.access.models import UNLIMITED, get_scope
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.roles import LIFT_LOCKOUTS
 from autosubmit_portal.access.sign_in import second_factor
+from autosubmit_portal.sentences import say
 
 _CHANGE = "auth.change_user"
 _OF_PORTAL = ("access", "audit", "experiments", "jobs")
@@ -38,7 +39,9 @@ def set_open(person: User, is_open: bool, *, actor: Any) -> None:
     A closed account has no rights, its sessions end, and what waits by its rights is cancelled.
     """
     if not may_close(actor, person):
-        raise policy.Forbidden(f"{actor} may not close or reopen the account {person}.", _CHANGE)
+        raise policy.Forbidden(
+            say("{actor} may not close or reopen the account {person}.", actor=actor, person=person), _CHANGE
+        )
     person.is_active = is_open
     person.save(update_fields=["is_active"])
 
@@ -55,5 +58,10 @@ def may_reset_second_factor(actor: Any, person: User) -> bool:
 def reset_second_factor(person: User, *, actor: Any) -> None:
     """Take the second factor of an account away; its sessions end. Raises policy.Forbidden."""
     if not may_reset_second_factor(actor, person):
-        raise policy.Forbidden(f"{actor} may not take the second factor of {person} away, or there is none.", "")
+        raise policy.Forbidden(
+            say(
+                "{actor} may not take the second factor of {person} away, or there is none.", actor=actor, person=person
+            ),
+            "",
+        )
     second_factor.reset(person)

@@ -15,6 +15,7 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.roles import MANAGE_TEAMS
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
+from autosubmit_portal.sentences import say
 
 
 class TokenRefused(Exception):
@@ -87,22 +88,22 @@ def revoke_token(token: ApiToken, actor: User, *, origin: Origin, by: ApiToken |
     with trail.record_if_refused("api_token.revoke_refused", TokenRefused, origin=origin, subject=str(token)):
         _require_writing(by)
         if by and by != token and by.make_scope() != UNLIMITED:
-            raise TokenRefused("This token has a limited scope: it can revoke only itself.")
+            raise TokenRefused(say("This token has a limited scope: it can revoke only itself."))
         if token.user_id != actor.pk and not actor.has_perm("access.delete_apitoken"):
-            raise TokenRefused(f"{actor} may not revoke the tokens of others. Ask a manager.")
+            raise TokenRefused(say("{actor} may not revoke the tokens of others. Ask a manager.", actor=actor))
     with transaction.atomic():
         token.delete()
 
 
 def _require_writing(by: ApiToken | None) -> None:
     if by and by.kinds == []:
-        raise TokenRefused("This token can only read. Sign in, or use another one.")
+        raise TokenRefused(say("This token can only read. Sign in, or use another one."))
 
 
 def _require_kinds(wanted: TokenRequest, by: ApiToken | None) -> None:
     if by and by.kinds is not None and not (wanted.kinds is not None and {*wanted.kinds} <= {*by.kinds}):
         legal = ", ".join(by.kinds)
-        raise TokenRefused(f"Your token is limited: choose `kinds` from its own: {legal}.")
+        raise TokenRefused(say("Your token is limited: choose `kinds` from its own: {legal}.", legal=legal))
 
 
 def _choose_teams(wanted: TokenRequest, owner: User, by: ApiToken | None) -> list[Team] | None:
@@ -113,11 +114,19 @@ def _choose_teams(wanted: TokenRequest, owner: User, by: ApiToken | None) -> lis
     possible = [team for team in list_teams(owner) if not by or not by.only_teams or team in by.teams.all()]
     if wanted.teams is None:
         if by and by.only_teams:
-            raise TokenRefused(f"Your token is limited: choose `teams` from its own: {_join_slugs(possible)}.")
+            raise TokenRefused(
+                say("Your token is limited: choose `teams` from its own: {teams}.", teams=_join_slugs(possible))
+            )
         return None
     unknown = sorted({*wanted.teams} - {team.slug for team in possible})
     if unknown:
-        raise WrongToken({"teams": [f"“{', '.join(unknown)}” is none of: {_join_slugs(possible)}."]})
+        raise WrongToken(
+            {
+                "teams": [
+                    say("“{unknown}” is none of: {teams}.", unknown=", ".join(unknown), teams=_join_slugs(possible))
+                ]
+            }
+        )
     return [team for team in possible if team.slug in wanted.teams]
 
 
@@ -135,5 +144,5 @@ def _choose_expiry(days: int | None, by: ApiToken | None) -> datetime:
         return min(now + settings.TOKEN_DEFAULT, latest)
     wanted = now + timedelta(days=days)
     if days < 1 or wanted > latest:
-        raise WrongToken({"days": [f"Choose 1 to {(latest - now).days} days."]})
+        raise WrongToken({"days": [say("Choose 1 to {days} days.", days=(latest - now).days)]})
     return wanted

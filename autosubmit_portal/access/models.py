@@ -17,6 +17,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import explain_unusable
@@ -142,9 +143,9 @@ class ApiToken(models.Model):
         return self.expiry is not None and self.expiry < timezone.now()
 
 
-def list_role_choices() -> list[tuple[int, str]]:
+def list_role_choices() -> list[tuple[int, Any]]:
     """The roles as choices; a callable, so that a change of their names needs no migration."""
-    return [(role.value, role.title) for role in Role]
+    return [(role.value, gettext_lazy(role.title)) for role in Role]
 
 
 def make_role_field(help_text: str, **options: Any) -> "models.PositiveSmallIntegerField[Any, Any]":

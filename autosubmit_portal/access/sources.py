@@ -3,11 +3,12 @@
 from django.conf import settings
 
 from autosubmit_portal.access.models import BY_HAND
+from autosubmit_portal.sentences import say
 
 
 def say_source(source: str) -> str:
     """Return it in words, such as “by hand”."""
-    return "by hand" if source == BY_HAND else f"from {name_source(source)}"
+    return say("by hand") if source == BY_HAND else say("from {provider}", provider=name_source(source))
 
 
 def name_source(source: str) -> str:

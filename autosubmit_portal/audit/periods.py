@@ -25,6 +25,11 @@ PERIODS: Mapping[str, Callable[[datetime], Bounds]] = {
 }
 
 
+def describe_period(name: str) -> str:
+    """Say one of PERIODS in English words."""
+    return name.replace("_", " ").capitalize()
+
+
 def get_bounds(period: str, now: datetime | None = None) -> Bounds:
     """Return the start and the end of one of PERIODS, for people in the time zone of `now`."""
     return PERIODS[period](now or timezone.localtime())

@@ -23,6 +23,7 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponsePermanentRedirect
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter, reverse
 from django.urls.converters import StringConverter
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from autosubmit_portal.access.models import Team
@@ -154,7 +155,11 @@ def _choose(meant: list[Experiment]) -> Experiment | None:
     if found or not meant:
         return found[0] if found else None
     keys = ", ".join(sorted(make_experiment_key(one) for one in meant))
-    raise Http404(f"Several sites have an experiment {meant[0].expid}. Say which one you mean: {keys}.")
+    raise Http404(
+        gettext("Several sites have an experiment {expid}. Say which one you mean: {keys}.").format(
+            expid=meant[0].expid, keys=keys
+        )
+    )
 
 
 def find_job(jobs: "QuerySet[Any]", experiments: "QuerySet[Any]", key: str) -> Job | None:

@@ -7,11 +7,13 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from autosubmit_portal.access.models import ApiToken, Delegation, Team
 from autosubmit_portal.access.rights import policy, teams
 from autosubmit_portal.access.roles import LIFT_LOCKOUTS
 from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.console.text import Text
 from experiments.models import Action, Experiment, Freeze, Run, Site
 from jobs.models import Job
 
@@ -28,9 +30,9 @@ class Page:
     it lists: who sees none of it is not led there. `may_see` says so of other pages.
     """
 
-    name: str
+    name: Text
     route: str
-    about: str
+    about: Text
     key: str = ""
     model: type[Model] | None = None
     may_see: Callable[[Any], bool] = _sees_everybody
@@ -46,90 +48,153 @@ class Page:
         return f"{self.model._meta.app_label}_{self.model._meta.model_name}" if self.model else ""
 
 
-def _list_of(model: type[Model], name: str, about: str, *, key: str = "") -> Page:
+def _list_of(model: type[Model], name: Text, about: Text, *, key: str = "") -> Page:
     route = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
     return Page(name=name, route=route, about=about, key=key, model=model)
 
 
-NOW = Page(name="Now", route="admin:index", key="n", about="What needs you, what runs, and what people did lately.")
-EXPERIMENTS = _list_of(Experiment, "Experiments", "All experiments, what state they are in, what can be done.", key="e")
-ADMIN = Page(name="Admin", route="admin:directory", key="d", about="Everything else: sites, records, people, programs.")
+NOW = Page(
+    name=gettext_lazy("Now"),
+    route="admin:index",
+    key="n",
+    about=gettext_lazy("What needs you, what runs, and what people did lately."),
+)
+EXPERIMENTS = _list_of(
+    Experiment,
+    gettext_lazy("Experiments"),
+    gettext_lazy("All experiments, what state they are in, what can be done."),
+    key="e",
+)
+ADMIN = Page(
+    name=gettext_lazy("Admin"),
+    route="admin:directory",
+    key="d",
+    about=gettext_lazy("Everything else: sites, records, people, programs."),
+)
 TOP: tuple[Page, ...] = (
     NOW,
     EXPERIMENTS,
-    _list_of(Job, "Jobs", "The jobs of all experiments, by status, name and platform.", key="j"),
-    Page(name="Activity", route="admin:activity", key="a", about="What people did, here and outside: one line each."),
-    _list_of(Team, "Teams", "Who works together, on which experiments, and who may do what.", key="t"),
+    _list_of(
+        Job, gettext_lazy("Jobs"), gettext_lazy("The jobs of all experiments, by status, name and platform."), key="j"
+    ),
+    Page(
+        name=gettext_lazy("Activity"),
+        route="admin:activity",
+        key="a",
+        about=gettext_lazy("What people did, here and outside: one line each."),
+    ),
+    _list_of(
+        Team,
+        gettext_lazy("Teams"),
+        gettext_lazy("Who works together, on which experiments, and who may do what."),
+        key="t",
+    ),
     ADMIN,
 )
 # What nobody needs on a night shift.
-GROUPS: tuple[tuple[str, tuple[Page, ...]], ...] = (
+GROUPS: tuple[tuple[Text, tuple[Page, ...]], ...] = (
     (
-        "Records",
+        gettext_lazy("Records"),
         (
-            _list_of(Action, "Actions", "Everything that was asked for here, by whom, and what became of it."),
-            Page(
-                name="Hand-over",
-                route="admin:shift",
-                about="What was done in a shift, what failed, what runs, and what needs somebody; to print or send.",
+            _list_of(
+                Action,
+                gettext_lazy("Actions"),
+                gettext_lazy("Everything that was asked for here, by whom, and what became of it."),
             ),
-            _list_of(Run, "Runs", "Each time that an experiment was run: when, how long, how many jobs."),
-            _list_of(AuditEntry, "Audit trail", "Who did what and when. Nobody can change it."),
+            Page(
+                name=gettext_lazy("Hand-over"),
+                route="admin:shift",
+                about=gettext_lazy(
+                    "What was done in a shift, what failed, what runs, and what needs somebody; to print or send."
+                ),
+            ),
+            _list_of(
+                Run,
+                gettext_lazy("Runs"),
+                gettext_lazy("Each time that an experiment was run: when, how long, how many jobs."),
+            ),
+            _list_of(
+                AuditEntry, gettext_lazy("Audit trail"), gettext_lazy("Who did what and when. Nobody can change it.")
+            ),
         ),
     ),
     (
-        "Where experiments run",
+        gettext_lazy("Where experiments run"),
         (
-            _list_of(Site, "Sites", "The installations of Autosubmit that this portal operates."),
-            _list_of(Freeze, "Freezes", "Times in which nobody may start anything, such as maintenance."),
+            _list_of(
+                Site, gettext_lazy("Sites"), gettext_lazy("The installations of Autosubmit that this portal operates.")
+            ),
+            _list_of(
+                Freeze,
+                gettext_lazy("Freezes"),
+                gettext_lazy("Times in which nobody may start anything, such as maintenance."),
+            ),
             Page(
-                name="Health",
+                name=gettext_lazy("Health"),
                 route="admin:health",
-                about="Whether all parts of the portal work, and what to do if one does not.",
+                about=gettext_lazy("Whether all parts of the portal work, and what to do if one does not."),
                 may_see=lambda user: policy.may_view_all(user, Site),
             ),
         ),
     ),
     (
-        "People",
+        gettext_lazy("People"),
         (
-            _list_of(User, "People", "Accounts: who may do what, who was here when, who is locked out."),
-            _list_of(Group, "Groups", "Roles that hold everywhere, and who has them."),
+            _list_of(
+                User,
+                gettext_lazy("People"),
+                gettext_lazy("Accounts: who may do what, who was here when, who is locked out."),
+            ),
+            _list_of(Group, gettext_lazy("Groups"), gettext_lazy("Roles that hold everywhere, and who has them.")),
             Page(
-                name="Failed sign-ins",
+                name=gettext_lazy("Failed sign-ins"),
                 route="admin:access_failedsignin_changelist",
-                about="Who is locked out after wrong passwords, and how to let them in.",
+                about=gettext_lazy("Who is locked out after wrong passwords, and how to let them in."),
                 may_see=lambda user: user.has_perm(f"axes.{LIFT_LOCKOUTS}"),
             ),
         ),
     ),
     (
-        "Yours",
+        gettext_lazy("Yours"),
         (
-            _list_of(Delegation, "Delegations", "Rights that are lent for a time, by you or to you."),
-            _list_of(ApiToken, "API tokens", "For programs that work in your name."),
+            _list_of(
+                Delegation,
+                gettext_lazy("Delegations"),
+                gettext_lazy("Rights that are lent for a time, by you or to you."),
+            ),
+            _list_of(ApiToken, gettext_lazy("API tokens"), gettext_lazy("For programs that work in your name.")),
             Page(
-                name="Preferences", route="admin:preferences", about="The time zone and the language of your console."
+                name=gettext_lazy("Preferences"),
+                route="admin:preferences",
+                about=gettext_lazy("The time zone and the language of your console."),
             ),
             Page(
-                name="Change password",
+                name=gettext_lazy("Change password"),
                 route="admin:password_change",
-                about="A new password for your account.",
+                about=gettext_lazy("A new password for your account."),
                 may_see=lambda user: user.has_usable_password(),
             ),
             Page(
-                name="Second factor",
+                name=gettext_lazy("Second factor"),
                 route="second_factor",
-                about="A code of your phone, besides your password.",
+                about=gettext_lazy("A code of your phone, besides your password."),
                 may_see=lambda user: user.has_usable_password(),
             ),
         ),
     ),
     (
-        "For programs",
+        gettext_lazy("For programs"),
         (
-            Page(name="API", route="index-list", about="What programs can read and ask for, to walk through by hand."),
-            Page(name="API documentation", route="docs", about="Each address of the API, its parameters and answers."),
+            Page(
+                name="API",
+                route="index-list",
+                about=gettext_lazy("What programs can read and ask for, to walk through by hand."),
+            ),
+            Page(
+                name=gettext_lazy("API documentation"),
+                route="docs",
+                about=gettext_lazy("Each address of the API, its parameters and answers."),
+            ),
         ),
     ),
 )

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from django.contrib.admin import AdminSite
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import Resolver404, resolve
+from django.utils.translation import gettext_lazy
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import addresses, navigation, stamps
@@ -18,7 +19,7 @@ class Console(AdminSite):
 
     site_title = "Autosubmit Portal"
     site_header = "Autosubmit Portal"
-    index_title = "Now"
+    index_title = gettext_lazy("Now")
     site_url = None
     enable_nav_sidebar = False
     empty_value_display = "–"

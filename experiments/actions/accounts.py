@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from autosubmit_portal.access.models import SiteAccount
 from autosubmit_portal.access.unix import explain_unusable, get_uid
 from autosubmit_portal.agent.accounts import SUPERUSER
+from autosubmit_portal.sentences import say
 from experiments.actions.refusals import Conflict
 from experiments.autosubmit.store import NO_OWNER
 from experiments.catalogue.kinds import RUN_KINDS, ActionKind
@@ -63,8 +64,12 @@ def find_unix_name(
     own = known.own.get(site.pk)
     if own is None:
         raise Conflict(
-            f"Commands run as the person who asks at the site {site}, and {actor} has no Unix account there. "
-            "Ask a manager of the site for one."
+            say(
+                "Commands run as the person who asks at the site {site}, and {actor} has no Unix "
+                "account there. Ask a manager of the site for one.",
+                site=site,
+                actor=actor,
+            )
         )
     return _require_usable(own)
 
@@ -83,7 +88,10 @@ def find_changed_account(action: Action) -> str:
         return str(refusal)
     if _get_number(now) == _get_number(action.unix_name):
         return ""
-    return f"It was to run as {action.unix_name or 'the service account'}, which has changed. Request it again."
+    return say(
+        "It was to run as {account}, which has changed. Request it again.",
+        account=action.unix_name or say("the service account"),
+    )
 
 
 def _find_account_of_run(experiment: Experiment, known: KnownAccounts) -> str:
@@ -98,11 +106,20 @@ def _find_account_of_owner(experiment: Experiment, known: KnownAccounts) -> str:
     """Return the account whose folder the experiment is, by a name that is entered at the site for its uid."""
     uid = experiment.owner_uid
     if uid is None or uid == NO_OWNER:
-        raise Conflict(f"It is not known whose {experiment} is. {experiment.owner_note}")
+        raise Conflict(
+            say(
+                "It is not known whose {experiment} is. {owner_note}",
+                experiment=experiment,
+                owner_note=experiment.owner_note,
+            )
+        )
     if uid == SUPERUSER:
         raise Conflict(
-            f"The folder of {experiment} belongs to the superuser, as whom nothing is ever run. "
-            "Give it to the account that runs it (chown), or stop it on its host."
+            say(
+                "The folder of {experiment} belongs to the superuser, as whom nothing is ever run. "
+                "Give it to the account that runs it (chown), or stop it on its host.",
+                experiment=experiment,
+            )
         )
     if uid == os.getuid():
         return ""
@@ -110,9 +127,14 @@ def _find_account_of_owner(experiment: Experiment, known: KnownAccounts) -> str:
         if site == experiment.site_id and get_uid(name) == uid:
             return name
     raise Conflict(
-        f"The folder of {experiment} belongs to {experiment.owner}, which is none of the Unix accounts that are known "
-        f"at the site {experiment.site}. Have a manager of the site enter it under “Accounts at sites”, or stop "
-        f"{experiment} as {experiment.owner} on its host."
+        say(
+            "The folder of {experiment} belongs to {owner}, which is none of the Unix accounts "
+            "that are known at the site {site}. Have a manager of the site enter it under "
+            "“Accounts at sites”, or stop {experiment} as {owner} on its host.",
+            experiment=experiment,
+            owner=experiment.owner,
+            site=experiment.site,
+        )
     )
 
 

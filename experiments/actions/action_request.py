@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
+from autosubmit_portal.sentences import say
 from experiments.actions.idempotency import IdempotencyKey
 from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue.kinds import CATALOGUE, ActionKind
@@ -45,7 +46,11 @@ def find_dry_run(kind: ActionKind) -> ActionKind:
     """Return the kind as Autosubmit's own dry run; raise InvalidParameters for a kind that has none."""
     if not kind.has_dry_run:
         having = ", ".join(other.name for other in CATALOGUE.values() if other.has_dry_run)
-        text = f"Autosubmit has no dry run of “{kind.title}”; it has one of: {having}. “true” tells the commands."
+        text = say(
+            "Autosubmit has no dry run of “{title}”; it has one of: {having}. “true” tells the commands.",
+            title=kind.title,
+            having=having,
+        )
         raise InvalidParameters({"dry_run": [text]})
     return kind.as_dry_run
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import Door, Origin
+from autosubmit_portal.sentences import say
 from experiments.actions import queue
 from experiments.actions.accounts import find_changed_account
 from experiments.actions.action_request import ActionRequest
@@ -47,7 +48,7 @@ def reject(action: Action, *, actor: User, origin: Origin, reason: str) -> None:
     try:
         origin = _require_second_person(action, actor, origin)
         if not reason.strip():
-            raise InvalidParameters({"reason": ["Say why, for the person who asked."]})
+            raise InvalidParameters({"reason": [say("Say why, for the person who asked.")]})
         message = f"Rejected by {origin.actor_name}: {reason.strip()}"
         if not _end(action, message, origin=origin, event="action.rejected", cancelled_by=origin.actor_name):
             raise _make_conflict(action)
@@ -84,7 +85,13 @@ def _require_second_person(action: Action, actor: User, origin: Origin) -> Origi
         whom = f" for {origin.on_behalf_of}" if origin.on_behalf_of else ""
         names = " for ".join(filter(None, (action.actor_name, action.on_behalf_of)))
         raise NotASecondPerson(
-            f"{names} asked for action {action.pk}; {actor}{whom} is no second person. Ask another person."
+            say(
+                "{names} asked for action {pk}; {actor}{whom} is no second person. Ask another person.",
+                names=names,
+                pk=action.pk,
+                actor=actor,
+                whom=whom,
+            )
         )
     return origin
 
@@ -93,7 +100,7 @@ def _require_waiting(action: Action) -> None:
     if action.state != State.AWAITING_APPROVAL:
         raise _make_conflict(action)
     if action.approval_expires_at and action.approval_expires_at <= timezone.now():
-        raise Conflict(f"Action {action.pk} has waited too long and is being cancelled.", action.pk)
+        raise Conflict(say("Action {pk} has waited too long and is being cancelled.", pk=action.pk), action.pk)
 
 
 def _require_unchanged(action: Action) -> None:
@@ -149,4 +156,6 @@ def _end(action: Action, message: str, *, origin: Origin, event: str, **changes:
 
 def _make_conflict(action: Action) -> Conflict:
     action.refresh_from_db()
-    return Conflict(f"Action {action.pk} is {action.state}: it does not wait for approval.", action.pk)
+    return Conflict(
+        say("Action {pk} is {state}: it does not wait for approval.", pk=action.pk, state=action.state), action.pk
+    )

@@ -14,6 +14,7 @@ from django.utils import timezone
 from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit import trail
+from autosubmit_portal.sentences import say
 from experiments.actions import queue
 from experiments.actions.action_request import ActionRequest, record_refusal
 from experiments.actions.checks import REFUSALS, CheckedRequest, Facts, check_each, describe_active
@@ -197,7 +198,7 @@ def _expect_experiments(made: Iterable[tuple[ActionRequest, Action]]) -> None:
 def _name_faster(request: ActionRequest, parameters: Mapping[str, Any]) -> Conflict:
     """Say what was faster: another action on the experiment, or the same request."""
     if request.experiment is None:
-        return Conflict("The same request is being answered at this moment. Ask again.")
+        return Conflict(say("The same request is being answered at this moment. Ask again."))
     active = Action.objects.active().filter(experiment=request.experiment, may_overtake=request.kind.may_overtake)
     if request.kind.may_overtake:
         active = active.filter(kind=request.kind.name, is_forced=request.kind.is_forced(parameters))

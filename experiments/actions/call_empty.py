@@ -10,6 +10,7 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
 from autosubmit_portal.gateway.caller import NoGateway, Unanswered
+from autosubmit_portal.sentences import say
 from experiments import hosts
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.site_duties import has_duty, require_duty
@@ -29,7 +30,7 @@ def call_empty(host: Host, *, actor: User, origin: Origin, reason: str) -> None:
     try:
         require_duty(actor, host.site, CALL_EMPTY)
         if not reason.strip():
-            raise InvalidParameters({"reason": ["Say how you know that nothing runs there."]})
+            raise InvalidParameters({"reason": [say("Say how you know that nothing runs there.")]})
         _require_silent(host)
     except (policy.Forbidden, Refusal) as refusal:
         _record("host.call_empty_refused", host, origin, str(refusal))
@@ -87,7 +88,7 @@ def _require_silent(host: Host) -> None:
     except (NoGateway, Unanswered) as error:
         raise Conflict(str(error)) from error
     if not away:
-        raise Conflict(f"The host {host} is connected: what runs there is seen.")
+        raise Conflict(say("The host {host} is connected: what runs there is seen.", host=host))
 
 
 def _record(event: str, host: Host, origin: Origin, message: str) -> None:

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import Origin
+from autosubmit_portal.sentences import say
 from experiments import commands
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.site_duties import has_duty, require_duty
@@ -24,7 +25,7 @@ def call_lost(action: Action, *, actor: User, origin: Origin, reason: str) -> No
     try:
         require_duty(actor, action.site, CALL_LOST)
         if not reason.strip():
-            raise InvalidParameters({"reason": ["Say how you know that the command does not run any more."]})
+            raise InvalidParameters({"reason": [say("Say how you know that the command does not run any more.")]})
         _call_lost(action, origin, reason.strip())
     except (policy.Forbidden, Refusal) as refusal:
         record(action, "action.call_lost_refused", origin=origin, message=str(refusal))
@@ -64,8 +65,8 @@ def _call_lost(action: Action, origin: Origin, reason: str) -> None:
 
 def _explain_refusal(action: Action) -> str:
     if action.state != State.RUNNING:
-        return f"Action {action.pk} is {action.state}: there is nothing to call lost."
-    return f"The command of action {action.pk} is seen. Cancel it, or stop the experiment, instead."
+        return say("Action {pk} is {state}: there is nothing to call lost.", pk=action.pk, state=action.state)
+    return say("The command of action {pk} is seen. Cancel it, or stop the experiment, instead.", pk=action.pk)
 
 
 def _is_unseen(action: Action) -> bool:

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import Origin
+from autosubmit_portal.sentences import say
 from experiments.actions.checks import require_right
 from experiments.actions.queue import ring
 from experiments.actions.refusals import Conflict
@@ -48,18 +49,25 @@ def _cancel(action: Action, *, actor: User, origin: Origin) -> None:
         ended_at=timezone.now(),
         message=f"Cancelled by {origin.actor_name} before it started.",
     ):
-        raise Conflict(f"Action {action.pk} is {action.state}: there is nothing to cancel.", action.pk)
+        raise Conflict(
+            say("Action {pk} is {state}: there is nothing to cancel.", pk=action.pk, state=action.state), action.pk
+        )
 
 
 def _cancel_running(action: Action, origin: Origin) -> None:
     """Leave the request in the row: whoever follows the command ends it, on whichever host that is."""
     if action.current_command.is_long:
-        raise Conflict(f"Action {action.pk} is a run of {action.expid}. Stop the experiment instead.", action.pk)
+        raise Conflict(
+            say("Action {pk} is a run of {expid}. Stop the experiment instead.", pk=action.pk, expid=action.expid),
+            action.pk,
+        )
     seen = {"state": State.RUNNING, "step": action.step, "cancel_requested_at": None}
     changes = {"cancel_requested_at": timezone.now(), "cancelled_by": origin.actor_name}
     with transaction.atomic():
         if not Action.objects.filter(pk=action.pk, **seen).update(**changes):
-            raise Conflict(f"Action {action.pk} has just moved on, or is being cancelled already.", action.pk)
+            raise Conflict(
+                say("Action {pk} has just moved on, or is being cancelled already.", pk=action.pk), action.pk
+            )
         record(action, "action.cancel_requested", origin=origin)
     action.refresh_from_db()
     ring(action.site)

@@ -14,6 +14,7 @@ from django.db.models import F
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import Origin
 from autosubmit_portal.gateway.caller import NoGateway, Unanswered
+from autosubmit_portal.sentences import say
 from experiments import hosts
 from experiments.actions import places, projects
 from experiments.actions.accounts import KnownAccounts, find_unix_name
@@ -227,7 +228,7 @@ def _require_reason(checked: CheckedRequest) -> None:
         return
     lost = checked.would_lose
     if lost:
-        raise InvalidParameters({"reason": [f"Say why: {lost}"]})
+        raise InvalidParameters({"reason": [say("Say why: {lost}", lost=lost)]})
 
 
 def find_obstacles(request: ActionRequest, kinds: Iterable[ActionKind]) -> dict[str, Conflict | None]:
@@ -253,8 +254,15 @@ def find_obstacle(request: ActionRequest, facts: Facts) -> Conflict | None:
 def describe_active(experiment: Experiment, action_id: int | None) -> Conflict:
     """Say which other action is in the way."""
     if action_id is None:
-        return Conflict(f"Another action was active on {experiment.expid} a moment ago. Ask again.")
-    return Conflict(f"Action {action_id} is active on {experiment.expid}. Wait for it, or cancel it.", action_id)
+        return Conflict(say("Another action was active on {expid} a moment ago. Ask again.", expid=experiment.expid))
+    return Conflict(
+        say(
+            "Action {action_id} is active on {expid}. Wait for it, or cancel it.",
+            action_id=action_id,
+            expid=experiment.expid,
+        ),
+        action_id,
+    )
 
 
 def _has_active_action(experiment: Any) -> bool:
@@ -267,7 +275,7 @@ def _require_place(request: ActionRequest, parameters: Mapping[str, Any], facts:
     if switched_off:
         raise Conflict(switched_off)
     if request.site.problem:
-        raise Conflict(f"The site {request.site} is unhealthy: {request.site.problem}")
+        raise Conflict(say("The site {site} is unhealthy: {problem}", site=request.site, problem=request.site.problem))
     if request.experiment and request.kind.submits_jobs(parameters):
         frozen = facts.freezes.get(request.experiment.pk)
         if frozen:
@@ -287,7 +295,7 @@ def _require_visible_source(request: ActionRequest, option: str, expid: str) -> 
     source: Any = seen.order_by(F("gone_at").asc(nulls_first=True)).first()
     absence = refuse_absent(source) if source else ""
     if source is None and expid and not policy.may_view_all(request.actor, Experiment):
-        absence = f"There is no experiment {expid} at the site {request.site}."
+        absence = say("There is no experiment {expid} at the site {site}.", expid=expid, site=request.site)
     if absence:
         raise InvalidParameters({option: [absence]})
 
@@ -298,7 +306,9 @@ def _require_known_jobs(experiment: Experiment, names: Collection[str], facts: F
     known = facts.job_names[experiment.pk]
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise InvalidParameters({"jobs": [f"Not a job of {experiment.expid}: {join_names(unknown)}."]})
+        raise InvalidParameters(
+            {"jobs": [say("Not a job of {expid}: {unknown}.", expid=experiment.expid, unknown=join_names(unknown))]}
+        )
 
 
 def _require_experiment(request: ActionRequest, experiment: Any, facts: Facts) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from autosubmit_portal.sentences import say
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.workflows import read_jobs
 from experiments.autosubmit.command import Choice
@@ -33,7 +34,7 @@ def name_chosen_jobs(
     if not filters:
         return parameters
     if experiment.problem:
-        raise Conflict(f"Which jobs a filter means is not known now. {experiment.problem}")
+        raise Conflict(say("Which jobs a filter means is not known now. {problem}", problem=experiment.problem))
     choices = choose_each(read(experiment), {name: parameters[name] for name in filters})
     names = intersect(choices)
     if not names:
@@ -44,8 +45,10 @@ def name_chosen_jobs(
 
 def _explain_nothing(choices: Mapping[str, Choice]) -> dict[str, list[str]]:
     """Say at each filter why it means no job, or at the first that they mean none together."""
-    told = {name: doubts or ["No job is meant by this."] for name, (names, doubts) in choices.items() if not names}
-    return told or {next(iter(choices)): [f"No job is meant by these together: {', '.join(choices)}."]}
+    told = {name: doubts or [say("No job is meant by this.")] for name, (names, doubts) in choices.items() if not names}
+    return told or {
+        next(iter(choices)): [say("No job is meant by these together: {choices}.", choices=", ".join(choices))]
+    }
 
 
 def find_changed_choice(action: Action, experiment: Experiment) -> str:
@@ -74,4 +77,4 @@ def _require_names(field: str, names: list[str]) -> None:
     odd = [name for name in names if not _NAME.fullmatch(name)]
     if odd:
         shown = join_names([repr(name) for name in odd])
-        raise InvalidParameters({field: [f"Autosubmit cannot be told these names of jobs: {shown}."]})
+        raise InvalidParameters({field: [say("Autosubmit cannot be told these names of jobs: {shown}.", shown=shown)]})

@@ -13,6 +13,7 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.term import check_term
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
+from autosubmit_portal.sentences import say
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.actions.site_duties import filter_sites, has_duty, refuse, require_duty
 from experiments.models import Freeze, Site
@@ -66,7 +67,7 @@ def end_freeze(frozen: Freeze, *, actor: User, origin: Origin) -> None:
     with _record_if_refused(frozen.site.slug, origin):
         require_duty(actor, frozen.site, FREEZE)
         if not lift_freeze(frozen, timezone.now(), origin):
-            raise Conflict(f"The freeze of {frozen} is over already.")
+            raise Conflict(say("The freeze of {frozen} is over already.", frozen=frozen))
 
 
 def require_freeze_somewhere(actor: User, origin: Origin) -> None:
@@ -96,7 +97,7 @@ def end_overdue_freezes(queue_name: str) -> None:
 def _check_start(plan: FreezePlan) -> datetime:
     starts_at, errors = check_term(plan.starts_at, plan.ends_at)
     if not plan.message.strip():
-        errors["message"] = "Say why: everybody who would start something reads it."
+        errors["message"] = say("Say why: everybody who would start something reads it.")
     if errors:
         raise InvalidParameters({field: [text] for field, text in errors.items()})
     return starts_at

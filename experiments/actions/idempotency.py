@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Q
 
+from autosubmit_portal.sentences import say
 from experiments.actions.refusals import InvalidParameters, KeyReused
 from experiments.models import Action, Experiment
 
@@ -32,7 +33,7 @@ class IdempotencyKey:
         """Return the key called `text` of a request that says `asked`, which is JSON; raise InvalidParameters."""
         if not PRINTABLE.fullmatch(text) or not text.strip():
             raise InvalidParameters(
-                {"Idempotency-Key": ["A key is 1 to 255 printable characters, of ASCII and not only blanks."]}
+                {"Idempotency-Key": [say("A key is 1 to 255 printable characters, of ASCII and not only blanks.")]}
             )
         said = json.dumps(asked, sort_keys=True)
         return cls(text=text, digest=hashlib.sha256(said.encode()).hexdigest())

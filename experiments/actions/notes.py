@@ -11,6 +11,7 @@ from django.utils import timezone
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
+from autosubmit_portal.sentences import say
 from experiments.actions.refusals import Conflict, InvalidParameters, Refusal
 from experiments.models import Experiment, Note
 from experiments.models.note import Acknowledged, get_state
@@ -71,7 +72,7 @@ def remove_note(note: Note, *, actor: User, origin: Origin) -> None:
         with transaction.atomic():
             gone = {"removed_at": timezone.now(), "removed_by_name": actor.get_username()}
             if not Note.objects.filter(pk=note.pk, removed_at=None).update(**gone):
-                raise Conflict("Somebody has removed this note already.")
+                raise Conflict(say("Somebody has removed this note already."))
             note.refresh_from_db(fields=["removed_at", "removed_by_name"])
             _record(note, "note.removed", origin, note.text)
 
@@ -95,30 +96,42 @@ def may_remove(actor: policy.Actor, note: Note) -> bool:
 
 
 def _check(plan: NotePlan) -> None:
-    errors = {}
+    errors: dict[str, list[str]] = {}
     if not plan.text.strip():
-        errors["text"] = ["Write something."]
+        errors["text"] = [say("Write something.")]
     elif len(plan.text) > LONGEST_TEXT:
-        errors["text"] = [f"At most {LONGEST_TEXT:,} characters."]
+        errors["text"] = [say("At most {most} characters.", most=f"{LONGEST_TEXT:,}")]
     if plan.ends_at is not None and plan.ends_at <= timezone.now():
-        errors["ends_at"] = ["It must end in the future."]
+        errors["ends_at"] = [say("It must end in the future.")]
     if plan.acknowledges and plan.job_name:
-        errors["acknowledges"] = ["That is of the experiment as a whole, not of one job."]
+        errors["acknowledges"] = [say("That is of the experiment as a whole, not of one job.")]
     if plan.job_name and not plan.experiment.jobs.filter(name=plan.job_name).exists():
-        errors["job"] = [f"{plan.experiment} has no job {plan.job_name}."]
+        errors["job"] = [say("{experiment} has no job {job_name}.", experiment=plan.experiment, job_name=plan.job_name)]
     if errors:
         raise InvalidParameters(errors)
 
 
 def _find_state(plan: NotePlan) -> str:
     if Note.objects.current().filter(experiment=plan.experiment).count() >= MOST_NOTES:
-        raise Conflict(f"There are {MOST_NOTES} notes on {plan.experiment}. Remove some first.")
+        raise Conflict(
+            say(
+                "There are {most} notes on {experiment}. Remove some first.",
+                most=MOST_NOTES,
+                experiment=plan.experiment,
+            )
+        )
     if not plan.acknowledges:
         return ""
     state = get_state(plan.experiment, plan.acknowledges)
     if not state:
         what = Acknowledged(plan.acknowledges).label.lower()
-        raise Conflict(f"There is nothing to acknowledge on {plan.experiment}: {what} is over already.")
+        raise Conflict(
+            say(
+                "There is nothing to acknowledge on {experiment}: {what} is over already.",
+                experiment=plan.experiment,
+                what=what,
+            )
+        )
     return state
 
 

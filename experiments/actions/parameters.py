@@ -6,13 +6,15 @@ from typing import Any
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
+from autosubmit_portal.sentences import say
 from experiments.autosubmit.command import Option, OptionType
 from experiments.catalogue.kinds import ActionKind
 from jobs.autosubmit.secrets import has_credentials
 
-CREDENTIALS = (
-    "There is a password or a token in an address. Leave it out: it would be shown and kept. Give the account that "
-    "runs Autosubmit an SSH key, or a credential helper of git."
+CREDENTIALS = say(
+    "There is a password or a token in an address. Leave it out: it would be shown and "
+    "kept. Give the account that runs Autosubmit an SSH key, or a credential helper of "
+    "git."
 )
 
 
@@ -26,7 +28,9 @@ class MaxBytesValidator:
         """Raise ValidationError when `value` is too long."""
         size = len(value.encode(errors="surrogatepass"))  # what is no text at all is refused by the field
         if size > self.limit:
-            raise serializers.ValidationError(f"At most {self.limit:,} bytes; this has {size:,}.")
+            raise serializers.ValidationError(
+                say("At most {limit} bytes; this has {size}.", limit=f"{self.limit:,}", size=f"{size:,}")
+            )
 
 
 def refuse_credentials(text: str) -> None:
@@ -38,7 +42,11 @@ def refuse_credentials(text: str) -> None:
 def _make_validators(option: Option) -> list[Any]:
     validators: list[Any] = [MaxBytesValidator(option.max_bytes), refuse_credentials]
     if option.pattern:
-        validators.append(RegexValidator(rf"\A(?:{option.pattern})\Z", f"Allowed is: {option.pattern_help}."))
+        validators.append(
+            RegexValidator(
+                rf"\A(?:{option.pattern})\Z", say("Allowed is: {pattern_help}.", pattern_help=option.pattern_help)
+            )
+        )
     return validators
 
 

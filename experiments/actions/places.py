@@ -6,6 +6,7 @@ host may run is refused when it is asked for.
 
 from collections.abc import Collection, Mapping, Sequence
 
+from autosubmit_portal.sentences import say
 from experiments import hosts
 from experiments.actions.refusals import Conflict
 from experiments.autosubmit.command import Command
@@ -31,7 +32,7 @@ def list_hosts(action: Action) -> list[Host]:
     """Return the hosts of the site of an action in their order, with what they refuse by now. Raises Conflict."""
     at_site = [*action.site.hosts.all()]
     if not at_site:
-        raise Conflict(f"{action.site} has no host.")
+        raise Conflict(say("{site} has no host.", site=action.site))
     hosts.refresh_rules(at_site)
     return at_site
 
@@ -74,9 +75,14 @@ def explain_silence(
         return ""
     since = away[silent[0].pk].since
     seen = f"since {since:%Y-%m-%d %H:%M} UTC" if since else "yet"
-    return (
-        f"The host {silent[0]} has not been seen {seen}, and a run of {experiment.expid} may live there. Wait until it "
-        f"is back, or have a manager say on the page of the site {experiment.site} that nothing runs there."
+    return say(
+        "The host {silent} has not been seen {seen}, and a run of {expid} may live there. "
+        "Wait until it is back, or have a manager say on the page of the site {site} that "
+        "nothing runs there.",
+        silent=silent[0],
+        seen=seen,
+        expid=experiment.expid,
+        site=experiment.site,
     )
 
 
@@ -121,9 +127,12 @@ def _list_able(
 def _say_refused(kind: ActionKind, command: Command, refusing: Collection[Host]) -> str:
     named = [f"{host} ({host.node})" if host.node not in ("", host.name) else host.name for host in refusing]
     where = "where the run lives" if kind.stops_run else "and there is no other host"
-    return (
-        f"`autosubmit {command.name}` cannot run here: [hosts] in the rc file of Autosubmit does not allow it on "
-        f"{join_names(named)}, {where}."
+    return say(
+        "`autosubmit {name}` cannot run here: [hosts] in the rc file of Autosubmit does not "
+        "allow it on {named}, {where}.",
+        name=command.name,
+        named=join_names(named),
+        where=where,
     )
 
 

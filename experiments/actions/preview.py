@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from autosubmit_portal.sentences import say
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.checks import Facts, check, permit
 from experiments.actions.projects import find_unpushed
@@ -68,7 +69,7 @@ def work_out_effect(kind: ActionKind, experiment: Experiment | None, parameters:
         return None
     effect = kind.preview(recall_workflow(experiment), parameters, None)
     if experiment.problem:
-        warnings = [f"This may be out of date. {experiment.problem}", *effect.warnings]
+        warnings = [say("This may be out of date. {problem}", problem=experiment.problem), *effect.warnings]
         return replace(effect, warnings=warnings)
     return effect
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from autosubmit_portal.agent.protocol.errors import ProtocolError
 from autosubmit_portal.agent.protocol.fields import take_texts
+from autosubmit_portal.sentences import say
 from experiments import reads
 from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue.facts import join_names
@@ -30,7 +31,9 @@ def find_unpushed(kind: ActionKind, experiment: Experiment | None) -> str:
         with reads.understand(experiment.site):
             return _say(experiment.expid, take_texts(answer, "changed"), take_texts(answer, "commits"))
     except (BrokenStore, reads.Missing, reads.Unreadable, ProtocolError) as error:
-        return f"Whether the project of {experiment.expid} is pushed cannot be told: {error}"
+        return say(
+            "Whether the project of {expid} is pushed cannot be told: {error}", expid=experiment.expid, error=error
+        )
 
 
 def find_refusal(kind: ActionKind, experiment: Experiment | None) -> str:
@@ -38,7 +41,9 @@ def find_refusal(kind: ActionKind, experiment: Experiment | None) -> str:
     if experiment is None or experiment.site.unpushed != Unpushed.REFUSE:
         return ""
     found = find_unpushed(kind, experiment)
-    return found and f"{found} The site {experiment.site} refuses to run that: commit and push it first."
+    return found and say(
+        "{found} The site {site} refuses to run that: commit and push it first.", found=found, site=experiment.site
+    )
 
 
 def _say(expid: str, changed: Sequence[str], commits: Sequence[str]) -> str:

@@ -1,5 +1,7 @@
 """Why an action is refused, besides a missing permission (`access.policy.Forbidden`)."""
 
+from autosubmit_portal.sentences import say
+
 
 class Refusal(Exception):
     """The action is refused. The text says why and what to do."""
@@ -30,7 +32,11 @@ class KeyReused(Refusal):
 
     def __init__(self, key: str, action_id: int) -> None:
         super().__init__(
-            f"The idempotency key “{key}” has been used for another request, which made action {action_id}. "
-            "Repeat that request as it was, or take a new key."
+            say(
+                "The idempotency key “{key}” has been used for another request, which made action "
+                "{action_id}. Repeat that request as it was, or take a new key.",
+                key=key,
+                action_id=action_id,
+            )
         )
         self.action_id = action_id

@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 from autosubmit_portal.access.models import get_scope
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.teams import find_managed_sites
+from autosubmit_portal.sentences import say
 from experiments.models import Site
 from experiments.permissions import Duty
 
@@ -32,8 +33,13 @@ def require_duty(actor: User, site: Site, duty: Duty) -> None:
 def refuse(actor: User, duty: Duty, where: str) -> policy.Forbidden:
     """Return the refusal of what an actor may not do somewhere."""
     permission = f"experiments.{duty.permission}"
-    reason = (
-        f"{actor} may not {duty.verb} {where}: the role manager at the site is missing, and so is the permission "
-        f"{permission}, which would allow it everywhere. Ask a manager for one of them."
+    reason = say(
+        "{actor} may not {verb} {where}: the role manager at the site is missing, and so is "
+        "the permission {permission}, which would allow it everywhere. Ask a manager for one "
+        "of them.",
+        actor=actor,
+        verb=duty.verb,
+        where=where,
+        permission=permission,
     )
     return policy.Forbidden(reason, permission)

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from autosubmit_portal.sentences import say
 from experiments.actions.parameters import make_serializer
 from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue.kinds import ActionKind
@@ -28,7 +29,7 @@ def validate(
         errors |= group_by_field(wrong.detail)
     legal = ", ".join(serializer.fields) or "none"
     unknown = sorted(given.keys() - serializer.fields.keys())
-    errors |= {name: [f"Unknown {what}. Legal: {legal}."] for name in unknown}
+    errors |= {name: [say("Unknown {what}. Legal: {legal}.", what=what, legal=legal)] for name in unknown}
     if errors:
         raise InvalidParameters(errors)
     return values

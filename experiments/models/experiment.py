@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.unix import get_uid
+from autosubmit_portal.sentences import marked, say
 from experiments.attention.alarm import Alarm, read_alarms
 from experiments.autosubmit.store import NO_OWNER
 from experiments.forecast.forecast import NOT_MADE, NOTHING_RUNS, Forecast, read_forecast
@@ -19,7 +20,7 @@ from experiments.models.indexes import NewestFirstIndex
 from experiments.models.site import Site
 from jobs.autosubmit.statuses import ACTIVE, DONE
 
-_TAKEN_UP = "The next start takes them up again; a restart with force cancels them first."
+_TAKEN_UP = marked("The next start takes them up again; a restart with force cancels them first.")
 
 
 class ExperimentQuerySet(models.QuerySet["Experiment"]):
@@ -206,12 +207,16 @@ class Experiment(models.Model):
     def owner_note(self) -> str:
         """What to know of the owner: where the folder is not whose Autosubmit's database says; blank if all is well."""
         if self.owner_uid is None:
-            return "No folder was seen yet, so that nobody has the rights of its owner."
+            return say("No folder was seen yet, so that nobody has the rights of its owner.")
         if self.owner_uid == NO_OWNER:
-            return "A link or a file is where its folder should be, so that nobody has the rights of its owner."
+            return say("A link or a file is where its folder should be, so that nobody has the rights of its owner.")
         if self.recorded_owner in ("", self.owner) or get_uid(self.recorded_owner) == self.owner_uid:
             return ""
-        return f"Autosubmit's database says {self.recorded_owner}. The folder counts, which belongs to {self.owner}."
+        return say(
+            "Autosubmit's database says {recorded_owner}. The folder counts, which belongs to {owner}.",
+            recorded_owner=self.recorded_owner,
+            owner=self.owner,
+        )
 
     @property
     def has_job_list(self) -> bool:
@@ -239,7 +244,9 @@ class Experiment(models.Model):
         if not jobs or is_unknown or self.is_running or getattr(self, "is_starting", False):
             return ""
         told = ", ".join(f"{count:,} {status}" for status, count in jobs.items())
-        return f"Jobs go on on their platform without anybody watching: {told}. {_TAKEN_UP}"
+        return say(
+            "Jobs go on on their platform without anybody watching: {told}. {rest}", told=told, rest=say(_TAKEN_UP)
+        )
 
     def list_active_jobs(self) -> list[tuple[str, str]]:
         """Name and platform of the jobs that the job list has on a platform. One query."""

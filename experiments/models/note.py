@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from autosubmit_portal.access.rights import policy
 from experiments.models.experiment import Experiment
@@ -27,8 +28,8 @@ class NoteQuerySet(models.QuerySet["Note"]):
 class Acknowledged(models.TextChoices):
     """What somebody may say that they have seen: what the rules say of an experiment, or that jobs have failed."""
 
-    ATTENTION = "attention", "What needs somebody"
-    FAILURE = "failure", "Failed jobs"
+    ATTENTION = "attention", gettext_lazy("What needs somebody")
+    FAILURE = "failure", gettext_lazy("Failed jobs")
 
 
 class Note(models.Model):

@@ -10,6 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from autosubmit_portal.access.rights import policy
 from experiments.autosubmit.trusted import explain_distrust
@@ -19,16 +20,16 @@ from experiments.catalogue.kinds import CATALOGUE, ActionKind
 class RunAs(models.TextChoices):
     """Which Unix account the commands of a site run as."""
 
-    SERVICE = "service", "The service account"
-    ACTOR = "actor", "The Unix account of the person who asks"
+    SERVICE = "service", gettext_lazy("The service account")
+    ACTOR = "actor", gettext_lazy("The Unix account of the person who asks")
 
 
 class Unpushed(models.TextChoices):
     """What becomes of a run of an operational experiment whose project is not committed and pushed."""
 
-    IGNORE = "ignore", "Nobody looks"
-    WARN = "warn", "Forms and dry runs warn"
-    REFUSE = "refuse", "It is refused"
+    IGNORE = "ignore", gettext_lazy("Nobody looks")
+    WARN = "warn", gettext_lazy("Forms and dry runs warn")
+    REFUSE = "refuse", gettext_lazy("It is refused")
 
 
 def require_trusted(text: str) -> None:

@@ -1,18 +1,19 @@
 """The states of an action and the legal moves between them."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 
 class State(models.TextChoices):
     """Where an action is."""
 
-    AWAITING_APPROVAL = "awaiting_approval", "Awaiting approval"
-    QUEUED = "queued", "Queued"
-    RUNNING = "running", "Running"
-    SUCCEEDED = "succeeded", "Succeeded"
-    FAILED = "failed", "Failed"
-    CANCELLED = "cancelled", "Cancelled"
-    LOST = "lost", "Lost"
+    AWAITING_APPROVAL = "awaiting_approval", gettext_lazy("Awaiting approval")
+    QUEUED = "queued", gettext_lazy("Queued")
+    RUNNING = "running", gettext_lazy("Running")
+    SUCCEEDED = "succeeded", gettext_lazy("Succeeded")
+    FAILED = "failed", gettext_lazy("Failed")
+    CANCELLED = "cancelled", gettext_lazy("Cancelled")
+    LOST = "lost", gettext_lazy("Lost")
 
 
 ACTIVE_STATES = (State.AWAITING_APPROVAL, State.QUEUED, State.RUNNING)

@@ -106,7 +106,7 @@ def test_the_beginnings_of_runs_are_marked(as_viewer: Client, experiment: Experi
 
 def test_the_graph_begins_with_the_sections(as_viewer: Client, experiment: Experiment) -> None:
     page = text_of(as_viewer.get(address("graph", experiment)))
-    assert "INI: 1 edges to SIM" in page
+    assert "INI: 1 edge to SIM" in page
     assert 'aria-label="SIM: 1 FAILED"' in page
     assert "data-picture" not in page
 

@@ -77,7 +77,7 @@ function open(body, scripts, prepare = () => {}) {
     window.CSS = { escape: (text) => text };
     window.Element.prototype.scrollIntoView = () => {};
     prepare(window);
-    for (const name of [scripts].flat()) {
+    for (const name of ["words", ...[scripts].flat()]) {
         const text = readFileSync(path.join(SCRIPTS, `${name}.js`), "utf8");
         window.eval(`(() => { "use strict"; ${text}\n})()`); // as a module, which shares no names with others
     }

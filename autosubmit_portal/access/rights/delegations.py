@@ -17,6 +17,7 @@ from autosubmit_portal.access.roles import MANAGE_TEAMS, Role
 from autosubmit_portal.access.term import check_term
 from autosubmit_portal.audit import trail, watch
 from autosubmit_portal.audit.origin import Origin
+from autosubmit_portal.sentences import say
 
 LONGEST_DAYS = 90
 
@@ -86,12 +87,16 @@ def revoke(delegation: Delegation, *, actor: User, origin: Origin) -> None:
     with trail.record_if_refused("delegation.refused", *refusals, origin=origin, subject=subject):
         _require_whole_credential(actor)
         if not may_revoke(actor, delegation):
-            reason = f"{actor} may not revoke it: only {delegation.grantor} and managers of all teams may."
+            reason = say(
+                "{actor} may not revoke it: only {grantor} and managers of all teams may.",
+                actor=actor,
+                grantor=delegation.grantor,
+            )
             raise policy.Forbidden(reason, f"access.{MANAGE_TEAMS}")
         with transaction.atomic():
             changes = {"revoked_at": timezone.now(), "revoked_by_name": origin.actor_name}
             if not Delegation.objects.current().filter(pk=delegation.pk).update(**changes):
-                raise AlreadyOver(f"The delegation {delegation.pk} is over already.")
+                raise AlreadyOver(say("The delegation {pk} is over already.", pk=delegation.pk))
             delegation.refresh_from_db()
             _record(delegation, "delegation.revoked", origin)
             watch.announce()
@@ -124,33 +129,35 @@ def _find_errors(
 ) -> dict[str, list[str]]:
     highest = policy.find_highest_role(grantor)
     if highest is None:  # and who has nothing learns nothing, such as the names of accounts
-        return {"role": ["You have no role anywhere that you could lend."]}
+        return {"role": [say("You have no role anywhere that you could lend.")]}
     wrong = {
         "grantee": _explain_grantee(wanted.grantee, grantor),
-        "role": "" if wanted.role <= highest else "You do not have this role anywhere yourself.",
-        "team": "Name a team or an experiment, not both." if wanted.team and wanted.experiment else "",
+        "role": "" if wanted.role <= highest else say("You do not have this role anywhere yourself."),
+        "team": say("Name a team or an experiment, not both.") if wanted.team and wanted.experiment else "",
         "ends_at": _explain_length(wanted.ends_at - max(starts_at, timezone.now())),
         **wrong_times,
-        "reason": "" if wanted.reason.strip() else "Say why: the audit trail keeps it.",
+        "reason": "" if wanted.reason.strip() else say("Say why: the audit trail keeps it."),
     }
     return {field: [text] for field, text in wrong.items() if text}
 
 
 def _require_whole_credential(actor: Any) -> None:
     if get_scope(actor) != UNLIMITED:
-        reason = "A limited credential can neither lend rights nor take them back: use one with all rights."
+        reason = say("A limited credential can neither lend rights nor take them back: use one with all rights.")
         raise policy.Forbidden(reason, "")
 
 
 def _explain_grantee(grantee: User | None, grantor: User) -> str:
     if grantee is None or not grantee.is_active:
-        return "There is no such account, or it is closed."
-    return "Choose somebody else: you have these rights yourself." if grantee == grantor else ""
+        return say("There is no such account, or it is closed.")
+    return say("Choose somebody else: you have these rights yourself.") if grantee == grantor else ""
 
 
 def _explain_length(length: timedelta) -> str:
     is_too_long = length > timedelta(days=LONGEST_DAYS)
-    return f"At most {LONGEST_DAYS} days. Lend again then, if that is still wanted." if is_too_long else ""
+    return (
+        say("At most {days} days. Lend again then, if that is still wanted.", days=LONGEST_DAYS) if is_too_long else ""
+    )
 
 
 def _record(delegation: Delegation, event: str, origin: Origin) -> None:

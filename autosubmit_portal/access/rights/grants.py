@@ -17,6 +17,7 @@ from autosubmit_portal.access.models import Coverage, TeamExperiment, get_scope
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import get_uid
 from autosubmit_portal.db.lookups import AnyOf, Glob
+from autosubmit_portal.sentences import say
 
 # As SQL for the same reason as in `backends.py`. A team without coverage has a row without conditions. A row with the
 # role 0, which is none, says that something was lent to the account: hardly ever is that to be looked up.
@@ -111,10 +112,15 @@ class Grant:
         """Where the role comes from, in words."""
         held = self.role.name.lower()
         if self.team is not None:
-            return f"{held} in the team {self.name}"
+            return say("{held} in the team {name}", held=held, name=self.name)
         if self.part and self.part.owner:
-            return f"{held} as owner: the account is {self.part.owner} at the site {self.name}"
-        return f"{held} at the site {self.name}"
+            return say(
+                "{held} as owner: the account is {owner} at the site {name}",
+                held=held,
+                owner=self.part.owner,
+                name=self.name,
+            )
+        return say("{held} at the site {name}", held=held, name=self.name)
 
     @property
     def is_of_site(self) -> bool:

@@ -19,6 +19,7 @@ from autosubmit_portal.access.models import get_scope
 from autosubmit_portal.access.rights.grants import Grant, Grants, Part, make_condition, read_grants, read_limits
 from autosubmit_portal.access.rights.lending import Loan, read_loans
 from autosubmit_portal.access.roles import LEAST_TO_VIEW, Role
+from autosubmit_portal.sentences import marked, say
 
 Actor = AbstractBaseUser | AnonymousUser
 Rows = TypeVar("Rows", bound="QuerySet[Any, Any]")
@@ -87,7 +88,15 @@ def decide_each(
 def _decide(standing: "_Standing", kind: PermittedKind) -> Decision:
     obstacle = standing.find_obstacle(kind)
     if obstacle:
-        return Decision(allowed=False, reason=f"{standing.actor} may not do “{kind.title}”: {obstacle}")
+        return Decision(
+            allowed=False,
+            reason=say(
+                "{actor} may not do “{title}”: {obstacle}",
+                actor=standing.actor,
+                title=say(kind.title),
+                obstacle=obstacle,
+            ),
+        )
     right = next(standing.list_rights(kind), None)
     return right or Decision(allowed=False, reason=standing.say_what_is_missing(kind))
 
@@ -109,15 +118,45 @@ def decide_again(
     standing = _Standing(actor, site, experiment)
     obstacle = standing.find_obstacle(kind)
     if obstacle:
-        return Decision(allowed=False, reason=f"{actor} may not do “{kind.title}” any more: {obstacle}")
+        return Decision(
+            allowed=False,
+            reason=say(
+                "{actor} may not do “{title}” any more: {obstacle}",
+                actor=actor,
+                title=say(kind.title),
+                obstacle=obstacle,
+            ),
+        )
     for decision in standing.list_rights(kind):
         theirs = decision.on_behalf_of
         if (theirs is None and not whom) or (theirs is not None and theirs.pk == lender):
             return decision
     missing = standing.say_what_is_missing(kind)
     if whom:
-        missing = f"{actor} may not do “{kind.title}” for {whom} any more: nothing that {whom} lends allows it."
+        missing = say(
+            "{actor} may not do “{title}” for {whom} any more: nothing that {whom} lends allows it.",
+            actor=actor,
+            title=say(kind.title),
+            whom=whom,
+        )
     return Decision(allowed=False, reason=missing)
+
+
+# Whole sentences, each for itself: other languages put their parts in another order.
+_MISSING_ANYWHERE = marked(
+    "{actor} may not do “{title}”: the role {role} in a team or at a site is missing, and so is the permission "
+    "experiments.{permission}, which would allow it everywhere. Ask a manager for one of them."
+)
+_MISSING_ON = marked(
+    "{actor} may not do “{title}” on {experiment}: the role {role} in a team that covers {experiment} or at the site "
+    "{site} is missing, and so is the permission experiments.{permission}, which would allow it everywhere. Ask a "
+    "manager for one of them."
+)
+_MISSING_AT = marked(
+    "{actor} may not do “{title}” at {site}: the role {role} at the site {site} or in a team that has experiments "
+    "there is missing, and so is the permission experiments.{permission}, which would allow it everywhere. Ask a "
+    "manager for one of them."
+)
 
 
 class _Standing:
@@ -135,41 +174,43 @@ class _Standing:
         """Return why no role of the actor would allow it; blank if there is no such reason."""
         kinds = self._scope.kinds
         if self.actor.is_anonymous:
-            return "nobody is signed in."
+            return say("nobody is signed in.")
         if not self.actor.is_active:
-            return "the account is closed."
+            return say("the account is closed.")
         if kinds is not None and kind.name not in kinds:
-            return f"this credential is limited to {', '.join(sorted(kinds)) or 'looking'}."
+            return say("this credential is limited to {kinds}.", kinds=", ".join(sorted(kinds)) or say("looking"))
         if self._is_beyond_limits:
-            return "this credential is limited to teams that do not cover it."
+            return say("this credential is limited to teams that do not cover it.")
         return ""
 
     def list_rights(self, kind: PermittedKind) -> Iterator[Decision]:
         """Yield each right to request it: the actor's own, then what others have lent."""
         via = self._explain_right(kind)
         if via:
-            reason = f"{self.actor} may do “{kind.title}”: {via}."
+            reason = say("{actor} may do “{title}”: {via}.", actor=self.actor, title=say(kind.title), via=via)
             yield Decision(allowed=True, reason=reason, via=via)
         for loan, lender in self._loans:
             via = lender._explain_right(kind) if loan.role >= kind.role else ""
             if via:
-                via = f"delegation {loan.number}, {via}"
-                reason = f"{self.actor} may do “{kind.title}” for {loan.grantor}: {via}."
+                via = say("delegation {number}, {via}", number=loan.number, via=via)
+                reason = say(
+                    "{actor} may do “{title}” for {grantor}: {via}.",
+                    actor=self.actor,
+                    title=say(kind.title),
+                    grantor=loan.grantor,
+                    via=via,
+                )
                 yield Decision(allowed=True, reason=reason, via=via, on_behalf_of=loan.grantor)
 
     def say_what_is_missing(self, kind: PermittedKind) -> str:
         """Say which role would allow it, and who gives it."""
-        role, about, where = kind.role.name.lower(), "", "in a team or at a site"
+        said, values = _MISSING_ANYWHERE, {}
         if self.experiment is not None:
-            about = f" on {self.experiment}"
-            where = f"in a team that covers {self.experiment} or at the site {self.experiment.site}"
+            said, values = _MISSING_ON, {"experiment": self.experiment, "site": self.experiment.site}
         elif self.site is not None:
-            about = f" at {self.site}"
-            where = f"at the site {self.site} or in a team that has experiments there"
-        return (
-            f"{self.actor} may not do “{kind.title}”{about}: the role {role} {where} is missing, and so is the "
-            f"permission experiments.{kind.permission}, which would allow it everywhere. Ask a manager for one of them."
-        )
+            said, values = _MISSING_AT, {"site": self.site}
+        asked = {"actor": self.actor, "title": say(kind.title), "role": say(kind.role.name.lower())}
+        return say(said, **asked, permission=kind.permission, **values)
 
     def _explain_right(self, kind: PermittedKind) -> str:
         """Say where the account's own right comes from; blank if there is none."""
@@ -292,14 +333,14 @@ def explain_view(actor: Actor, experiment: Any) -> str:
     for loan in read_loans(actor):
         via = _explain_own_view(loan.grantor, experiment) if loan.is_reaching(experiment.site, experiment) else ""
         if via:
-            return f"delegation {loan.number}, {via}"
+            return say("delegation {number}, {via}", number=loan.number, via=via)
     return ""
 
 
 def _explain_own_view(actor: Any, experiment: Any) -> str:
     permission = _name_view(type(experiment))
     if _has_permission(actor, permission):
-        return "superuser" if actor.is_superuser else f"permission {permission}"
+        return say("superuser") if actor.is_superuser else say("permission {permission}", permission=permission)
     return next((grant.via for grant in read_grants(actor).find_reaching(experiment=experiment)), "")
 
 
@@ -413,9 +454,9 @@ def _list_grants(actor: Actor, least: Role, site: Any, experiment: Any) -> Itera
 def _explain_everywhere(actor: Actor, kind: PermittedKind) -> str:
     """Say why the actor may do it everywhere; blank if that is not so."""
     if getattr(actor, "is_superuser", False) and actor.is_active:
-        return "superuser"
+        return say("superuser")
     permission = f"experiments.{kind.permission}"
-    return f"permission {permission}" if _has_permission(actor, permission) else ""
+    return say("permission {permission}", permission=permission) if _has_permission(actor, permission) else ""
 
 
 def _read_limits(actor: Actor) -> Grants | None:
@@ -438,7 +479,12 @@ def _list_grants_to_view(actor: Actor, model: type[Model]) -> list[Grant]:
 
 def _refuse_unseen(actor: Actor, model: type[Model]) -> Forbidden:
     permission, names = _name_view(model), model._meta.verbose_name_plural
-    reason = f"{actor} may not do “View {names}”: the permission {permission} is missing. Ask a manager."
+    reason = say(
+        "{actor} may not do “View {names}”: the permission {permission} is missing. Ask a manager.",
+        actor=actor,
+        names=names,
+        permission=permission,
+    )
     return Forbidden(reason, permission)
 
 

@@ -12,6 +12,7 @@ from django.db import transaction
 from autosubmit_portal.access.models import BY_HAND, Coverage, Membership, Team, TeamExperiment
 from autosubmit_portal.access.rights import policy, teams
 from autosubmit_portal.access.roles import MANAGE_TEAMS, Role
+from autosubmit_portal.sentences import say
 
 _EVERYWHERE = f"access.{MANAGE_TEAMS}"
 
@@ -44,13 +45,18 @@ def drop_member(row: Membership, *, actor: Any) -> None:
 def require_members(actor: Any, team: Team) -> None:
     """Raise policy.Forbidden unless the actor may change who is in a team."""
     if not teams.may_change_members(actor, team):
-        raise policy.Forbidden(f"{actor} may not change who is in the team {team}: its managers may.", _EVERYWHERE)
+        raise policy.Forbidden(
+            say("{actor} may not change who is in the team {team}: its managers may.", actor=actor, team=team),
+            _EVERYWHERE,
+        )
 
 
 def require_all(actor: Any, team: Team) -> None:
     """Raise policy.Forbidden unless the actor may change everything about a team."""
     if not teams.may_change(actor, team):
-        reason = f"{actor} may not change the team {team}: managers of the sites that it lies at may."
+        reason = say(
+            "{actor} may not change the team {team}: managers of the sites that it lies at may.", actor=actor, team=team
+        )
         raise policy.Forbidden(reason, _EVERYWHERE)
 
 
@@ -64,7 +70,9 @@ def change_all(actor: Any, team: Team) -> Iterator[None]:
     with transaction.atomic():
         yield
         if not teams.may_change(actor, team):
-            reason = f"The team {team} would lie at no site of yours: leave it something there, or dissolve it."
+            reason = say(
+                "The team {team} would lie at no site of yours: leave it something there, or dissolve it.", team=team
+            )
             raise policy.Forbidden(reason, _EVERYWHERE)
 
 

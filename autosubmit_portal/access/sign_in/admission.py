@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.sign_in.provision import provide_at_sign_in
 from autosubmit_portal.access.sign_in.refusals import SignInRefused
+from autosubmit_portal.sentences import say
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -27,7 +28,7 @@ class AccountAdapter(DefaultAccountAdapter):
         if login.person.refusal:
             raise SignInRefused(login.person.refusal, subject=f"user {user}")
         if not policy.may_enter(User.objects.get(pk=user.pk)):
-            reason = f"{user} may not see anything here yet. Ask a manager for a role."
+            reason = say("{user} may not see anything here yet. Ask a manager for a role.", user=user)
             raise SignInRefused(reason, subject=f"user {user}")
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:

@@ -17,6 +17,7 @@ from django.db.models import Max, QuerySet, Sum
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import ngettext
 
 from autosubmit_portal.audit import tally, trail
 from autosubmit_portal.audit.origin import Origin, get_current_origin
@@ -75,10 +76,12 @@ def explain(until: datetime | None) -> str:
     """Say how long a lockout lasts; the same for names that exist and names that do not."""
     seconds = (until - timezone.now()).total_seconds() if until else 0
     minutes = max(1, round(seconds / 60))
-    return (
-        f"Too many failed sign-ins. Try again in {minutes} minute{'s' if minutes > 1 else ''}, "
-        "or ask a manager to lift the lockout."
+    said = ngettext(
+        "Too many failed sign-ins. Try again in {minutes} minute, or ask a manager to lift the lockout.",
+        "Too many failed sign-ins. Try again in {minutes} minutes, or ask a manager to lift the lockout.",
+        minutes,
     )
+    return said.format(minutes=minutes)
 
 
 def lift(*, name: str = "", address: str = "", origin: Origin) -> int:

@@ -3,6 +3,7 @@
 import logging
 
 from autosubmit_portal.access.sign_in.providers import IdentityProvider
+from autosubmit_portal.sentences import say
 
 logger = logging.getLogger(__name__)
 
@@ -18,11 +19,11 @@ class SignInRefused(Exception):
 
 def refuse_expired() -> SignInRefused:
     """Return the refusal of somebody who comes back with a sign-in that this browser has not begun, or long ago."""
-    return SignInRefused("This sign-in has expired or was begun in another browser. Begin again.", status=401)
+    return SignInRefused(say("This sign-in has expired or was begun in another browser. Begin again."), status=401)
 
 
 def refuse_unavailable(provider: IdentityProvider, error: Exception | None) -> SignInRefused:
     """Return the refusal for a provider that does not answer correctly; the log has the error."""
     logger.warning("The identity provider %s does not answer as it should: %s", provider.address, error)
-    text = f"{provider.name} does not answer as it should. Try again later, or sign in with a password."
+    text = say("{name} does not answer as it should. Try again later, or sign in with a password.", name=provider.name)
     return SignInRefused(text, status=502)

@@ -38,6 +38,7 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in import lockout
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import get_actor, get_client_address, get_current_origin
+from autosubmit_portal.sentences import say
 
 # A code fits for a minute and a half, clocks that differ included: so many codes are remembered as used.
 REMEMBERED_CODES = 3
@@ -62,7 +63,7 @@ class Adapter(DefaultMFAAdapter):
             return _make_cipher().decrypt(encrypted_text.encode()).decode()
         except InvalidToken as error:
             raise ValidationError(
-                "Your second factor was set up under another secret key. Ask an administrator to reset it."
+                say("Your second factor was set up under another secret key. Ask an administrator to reset it.")
             ) from error
 
 
@@ -91,7 +92,7 @@ class CodeForm(AuthenticateForm):
             raise ValidationError(lockout.explain(until), code="locked_out")
         code: str = super().clean_code()
         if self.authenticator.type == Authenticator.Type.TOTP and not _use(self.authenticator, code):
-            raise ValidationError("This code has been used. Wait for the next one.", code="used")
+            raise ValidationError(say("This code has been used. Wait for the next one."), code="used")
         return code
 
 

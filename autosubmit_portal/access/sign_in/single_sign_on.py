@@ -20,6 +20,7 @@ from autosubmit_portal.access.sign_in.openid_connect import Issuer
 from autosubmit_portal.access.sign_in.providers import IdentityProvider
 from autosubmit_portal.access.sign_in.refusals import SignInRefused, refuse_expired, refuse_unavailable
 from autosubmit_portal.access.sign_in.social import Directory, SocialProvider
+from autosubmit_portal.sentences import say
 
 _CLASSES: dict[type[IdentityProvider], type[SocialProvider]] = {
     providers.OpenIDConnect: Issuer,
@@ -78,7 +79,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
     ) -> None:
         """Raise SignInRefused with what happened, in words for people."""
         if error == AuthError.CANCELLED:
-            raise SignInRefused(f"{provider.name}: the sign-in was cancelled.", status=401)
+            raise SignInRefused(say("{name}: the sign-in was cancelled.", name=provider.name), status=401)
         if "state" not in (extra_context or {}):
             raise refuse_expired()
         raise refuse_unavailable(provider.provider, exception) from exception

@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.access.models import Delegation, SiteAccount, Team
 from autosubmit_portal.access.rights import policy
@@ -20,6 +21,7 @@ from autosubmit_portal.access.rights.teams import filter_teams
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from autosubmit_portal.console.parts.colleagues import list_colleagues
+from autosubmit_portal.console.parts.presentation import translate
 from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Experiment, Freeze
 
@@ -27,7 +29,7 @@ ROWS = 50
 MOST_LENT = 50
 USUAL_DAYS = 7
 KINDS = [kind for kind in CATALOGUE.values() if kind.target is not Target.SITE]
-ACTING = ((Role.OPERATOR, "Operate"), (Role.MANAGER, "Manage"))
+ACTING = ((Role.OPERATOR, gettext_lazy("Operate")), (Role.MANAGER, gettext_lazy("Manage")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,11 @@ class AccessPage(ReadOnlyAdmin):
     def access_view(self, request: HttpRequest, object_id: int | str) -> HttpResponse:
         """Show the page: to managers all people, to others what they have themselves."""
         experiment: Experiment = self.get_visible_object(request, str(object_id))
-        context = {"experiment": experiment, "title": f"Access to {experiment.expid}", "picture": "access"}
+        context = {
+            "experiment": experiment,
+            "title": gettext("Access to {expid}").format(expid=experiment.expid),
+            "picture": "access",
+        }
         context |= make_context(request, experiment)
         return self.render_page(request, "admin/portal/access.html", experiment, context)
 
@@ -82,7 +88,9 @@ def make_context(request: HttpRequest, experiment: Experiment) -> dict[str, Any]
     return {
         "me": me,
         "acting": ACTING,
-        "kinds_of_roles": [(title, [kind.title for kind in KINDS if kind.role is role]) for role, title in ACTING],
+        "kinds_of_roles": [
+            (title, [gettext(kind.title) for kind in KINDS if kind.role is role]) for role, title in ACTING
+        ],
         "teams": teams,
         "own_account": SiteAccount.objects.filter(user=reader.pk, site=experiment.site_id).first(),
         "freezes": list(
@@ -120,7 +128,7 @@ def decide_about(user: Any, experiment: Experiment) -> Person:
 
 def make_right(decisions: Iterable[tuple[Any, policy.Decision]], role: Role) -> Right:
     """Return what is allowed of the kinds whose least role this is."""
-    allowed = [(kind.title, decision.allowed) for kind, decision in decisions if kind.role is role]
+    allowed = [(gettext(kind.title), decision.allowed) for kind, decision in decisions if kind.role is role]
     return Right(all(is_allowed for _, is_allowed in allowed), [title for title, is_allowed in allowed if is_allowed])
 
 
@@ -129,7 +137,8 @@ def merge_permissions(sources: Iterable[str]) -> list[str]:
     found = (source.replace("permission experiments.", "everywhere: ") for source in sources)
     everywhere = [source for source in found if source]
     own = [source for source in everywhere if not source.startswith("everywhere: ")]
-    return [*(["by a permission that holds everywhere"] if len(own) < len(everywhere) else []), *own]
+    own = [translate(source) for source in own]
+    return [*([gettext("by a permission that holds everywhere")] if len(own) < len(everywhere) else []), *own]
 
 
 def find_own_role(me: Person) -> Role:

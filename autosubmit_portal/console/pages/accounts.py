@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access import accounts
@@ -26,7 +27,7 @@ from autosubmit_portal.access.sign_in import lockout, second_factor
 from autosubmit_portal.audit.origin import make_origin
 from autosubmit_portal.console.parts.columns import make_column
 from autosubmit_portal.console.parts.named import NamedAdmin
-from autosubmit_portal.console.parts.person import list_ways_in, make_person_context
+from autosubmit_portal.console.parts.person import describe_permission, list_ways_in, make_person_context
 from autosubmit_portal.console.parts.presentation import when
 from autosubmit_portal.console.site import console
 
@@ -38,7 +39,7 @@ class PermissionField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
 
     def label_from_instance(self, obj: Any) -> str:
         """Return what it allows."""
-        return accounts.describe_permission(obj)
+        return describe_permission(obj)
 
 
 class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
@@ -47,19 +48,23 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alo
     rights = PermissionField(
         Permission.objects.none(),
         required=False,
-        label="Single rights, everywhere",
-        help_text="Besides those of the groups. What holds in a team or at a site is given there.",
+        label=gettext_lazy("Single rights, everywhere"),
+        help_text=gettext_lazy("Besides those of the groups. What holds in a team or at a site is given there."),
     )
 
     class Meta:
         model = User
         fields = ("username", "first_name", "last_name", "email", "groups", "is_superuser")
         widgets = {"groups": forms.CheckboxSelectMultiple}
-        labels = {"username": "Name of the account", "groups": "Roles everywhere", "is_superuser": "Administrator"}
+        labels = {
+            "username": gettext_lazy("Name of the account"),
+            "groups": gettext_lazy("Roles everywhere"),
+            "is_superuser": gettext_lazy("Administrator"),
+        }
         help_texts = {
-            "username": "What they sign in with. It is the address of this page too.",
-            "groups": "Viewer, Operator and Manager are the roles; other groups are made under “Groups”.",
-            "is_superuser": "May do everything, everywhere.",
+            "username": gettext_lazy("What they sign in with. It is the address of this page too."),
+            "groups": gettext_lazy("Viewer, Operator and Manager are the roles; other groups are made under “Groups”."),
+            "is_superuser": gettext_lazy("May do everything, everywhere."),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -80,7 +85,7 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alo
 def list_roles(person: User) -> list[str]:
     """Return the names of what somebody is everywhere."""
     names = [group.name for group in person.groups.all()]
-    return ["Administrator", *names] if person.is_superuser else names
+    return [gettext("Administrator"), *names] if person.is_superuser else names
 
 
 def list_places(person: Any) -> list[tuple[str, str]]:
@@ -107,7 +112,7 @@ class AccountAdmin(NamedAdmin, UserAdmin):  # type: ignore[type-arg]  # of the s
         "is_active": "is_active",
     }
     list_filter = ("groups", "is_active", "is_superuser")
-    search_placeholder = "name or e-mail"
+    search_placeholder = gettext_lazy("name or e-mail")
     ordering = ("username",)
 
     def get_urls(self) -> list[URLPattern]:
@@ -132,7 +137,7 @@ class AccountAdmin(NamedAdmin, UserAdmin):  # type: ignore[type-arg]  # of the s
 
     def get_list_context(self, request: HttpRequest) -> dict[str, Any]:
         """Call people so."""
-        return {"title": "People", "heading": "People", "one": "person"}
+        return {"title": gettext("People"), "heading": gettext("People"), "one": gettext("person")}
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Let everybody see their own page; the list and others are for those who may see accounts."""
@@ -159,7 +164,11 @@ class AccountAdmin(NamedAdmin, UserAdmin):  # type: ignore[type-arg]  # of the s
         if form.is_bound and form.is_valid():
             form.save()
             return HttpResponseRedirect(self.get_address("change", person))
-        context = {"title": f"Change {name}", "form": form, "back": self.get_address("change", object_id)}
+        context = {
+            "title": gettext("Change {name}").format(name=name),
+            "form": form,
+            "back": self.get_address("change", object_id),
+        }
         return self.render_page(request, "admin/portal/person_form.html", person, context)
 
     def password_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -175,7 +184,7 @@ class AccountAdmin(NamedAdmin, UserAdmin):  # type: ignore[type-arg]  # of the s
 
         def change(person: User) -> str:
             accounts.set_open(person, False, actor=request.user)
-            return f"The account {person} is closed: it has no rights."
+            return gettext("The account {person} is closed: it has no rights.").format(person=person)
 
         return self.change_row(request, object_id, change)
 
@@ -184,7 +193,7 @@ class AccountAdmin(NamedAdmin, UserAdmin):  # type: ignore[type-arg]  # of the s
 
         def change(person: User) -> str:
             accounts.set_open(person, True, actor=request.user)
-            return f"{person} may sign in again."
+            return gettext("{person} may sign in again.").format(person=person)
 
         return self.change_row(request, object_id, change)
 
@@ -193,9 +202,12 @@ class AccountAdmin(NamedAdmin, UserAdmin):  # type: ignore[type-arg]  # of the s
 
         def change(person: User) -> str:
             if not request.user.has_perm(f"axes.{LIFT_LOCKOUTS}"):
-                raise policy.Forbidden(f"{request.user} may not lift lockouts. Ask a manager.", f"axes.{LIFT_LOCKOUTS}")
+                raise policy.Forbidden(
+                    gettext("{user} may not lift lockouts. Ask a manager.").format(user=request.user),
+                    f"axes.{LIFT_LOCKOUTS}",
+                )
             lockout.lift(name=person.username, origin=make_origin(request))
-            return f"{person} may try to sign in again."
+            return gettext("{person} may try to sign in again.").format(person=person)
 
         return self.change_row(request, object_id, change)
 
@@ -204,7 +216,9 @@ class AccountAdmin(NamedAdmin, UserAdmin):  # type: ignore[type-arg]  # of the s
 
         def change(person: User) -> str:
             accounts.reset_second_factor(person, actor=request.user)
-            return f"{person} may sign in with the password alone now, and set up a new second factor."
+            return gettext("{person} may sign in with the password alone now, and set up a new second factor.").format(
+                person=person
+            )
 
         return self.change_row(request, object_id, change)
 
@@ -214,21 +228,21 @@ class AccountAdmin(NamedAdmin, UserAdmin):  # type: ignore[type-arg]  # of the s
             raise PermissionDenied
         return person
 
-    full_name = make_column("Full name", lambda person: person.get_full_name(), "last_name")
-    ways_in = make_column("Signs in with", lambda person: ", ".join(list_ways_in(person)))
-    seen = make_column("Last seen", lambda person: when(person.seen_at), "seen_at")
+    full_name = make_column(gettext_lazy("Full name"), lambda person: person.get_full_name(), "last_name")
+    ways_in = make_column(gettext_lazy("Signs in with"), lambda person: ", ".join(list_ways_in(person)))
+    seen = make_column(gettext_lazy("Last seen"), lambda person: when(person.seen_at), "seen_at")
 
-    @admin.display(description="Roles everywhere")
+    @admin.display(description=gettext_lazy("Roles everywhere"))
     def roles(self, person: User) -> str:
         """Name what holds everywhere."""
         return ", ".join(list_roles(person))
 
-    @admin.display(description="Teams")
+    @admin.display(description=gettext_lazy("Teams"))
     def teams(self, person: Any) -> SafeString:
         """Name the teams, each with the role."""
         return format_html_join(", ", '{} <span class="quiet">{}</span>', list_places(person))
 
-    @admin.display(description="Open", boolean=True, ordering="is_active")
+    @admin.display(description=gettext_lazy("Open"), boolean=True, ordering="is_active")
     def open(self, person: User) -> bool:
         """Whether the account is open."""
         return person.is_active
@@ -243,5 +257,5 @@ class RoleGroupAdmin(GroupAdmin):
         if db_field.name != "permissions":
             return super().formfield_for_manytomany(db_field, request, **kwargs)
         return PermissionField(
-            accounts.list_permissions().select_related("content_type"), required=False, label="May, everywhere"
+            accounts.list_permissions().select_related("content_type"), required=False, label=gettext("May, everywhere")
         )

@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access.rights import policy
@@ -78,7 +79,7 @@ class ActionAdmin(ApprovalPages):
         "requested_at",
     )
     search_fields = ("expid", "actor_name", "message", "reason")
-    search_placeholder = "expid, person, reason or message"
+    search_placeholder = gettext_lazy("expid, person, reason or message")
     ordering = ("-pk",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -90,28 +91,32 @@ class ActionAdmin(ApprovalPages):
         waiting = Action.objects.visible_to(request.user).awaiting_approval()
         return [waiting.order_by("pk").values("pk")[:MOST_WAITING]]
 
-    chip = make_field_column("State", "state", presentation.state_chip)
-    requested = make_field_column("Requested", "requested_at", presentation.when)
-    took = make_column("Took", show_action_time)
-    result = make_column("Result", lambda action: show_excerpt(mask_text(action.message or action.reason)))
+    chip = make_field_column(gettext_lazy("State"), "state", presentation.state_chip)
+    requested = make_field_column(gettext_lazy("Requested"), "requested_at", presentation.when)
+    took = make_column(gettext_lazy("Took"), show_action_time)
+    result = make_column(
+        gettext_lazy("Result"), lambda action: show_excerpt(mask_text(action.message or action.reason))
+    )
 
-    @admin.display(description="Action", ordering="pk")
+    @admin.display(description=gettext_lazy("Action"), ordering="pk")
     def what(self, action: Action) -> SafeString:
         """Say what it does, with its number."""
         return format_html('{} <span class="quiet num">#{}</span>', presentation.verb(action), action.pk)
 
-    @admin.display(description="Experiment", ordering="expid")
+    @admin.display(description=gettext_lazy("Experiment"), ordering="expid")
     def of_experiment(self, action: Action) -> SafeString | str:
         """Link to the experiment."""
         if action.experiment is None:
             return action.expid or format_html('<span class="quiet">{}</span>', action.site)
         return link_to_experiment(action.experiment)
 
-    @admin.display(description="By", ordering="actor_name")
+    @admin.display(description=gettext_lazy("By"), ordering="actor_name")
     def by(self, action: Action) -> SafeString:
         """Say who asked, and through which door."""
-        whom = f" for {action.on_behalf_of}" if action.on_behalf_of else ""
-        return format_html('{}{} <span class="quiet">{}</span>', action.actor_name, whom, action.door)
+        who = action.actor_name
+        if action.on_behalf_of:
+            who = gettext("{actor} for {lender}").format(actor=who, lender=action.on_behalf_of)
+        return format_html('{} <span class="quiet">{}</span>', who, gettext(action.door))
 
     def get_live_rows(self, request: HttpRequest, obj: Action) -> stamps.PartRows:
         """Return the rows that the page is made of; what is long does not change without the others."""
@@ -156,8 +161,9 @@ class ActionAdmin(ApprovalPages):
 
         def cancel(action: Action) -> str:
             cancel_action(action, actor=get_actor(request), origin=make_origin(request))
-            is_over = action.state == State.CANCELLED
-            return f"Action {action.pk} {'was cancelled before it started' if is_over else 'is being cancelled'}."
+            if action.state == State.CANCELLED:
+                return gettext("Action {number} was cancelled before it started.").format(number=action.pk)
+            return gettext("Action {number} is being cancelled.").format(number=action.pk)
 
         return self.change_row(request, object_id, cancel)
 
@@ -167,7 +173,7 @@ class ActionAdmin(ApprovalPages):
 
         def decide(action: Action) -> str:
             call_lost(action, actor=get_actor(request), origin=make_origin(request), reason=reason)
-            return f"Action {action.pk} was called lost."
+            return gettext("Action {pk} was called lost.").format(pk=action.pk)
 
         return self.change_row(request, object_id, decide)
 
@@ -175,7 +181,7 @@ class ActionAdmin(ApprovalPages):
         """Answer a piece of the output of one step, or all of it with `?download`."""
         action = self.get_visible_object(request, str(object_id))
         if step >= len(action.command):
-            raise Http404("There is no such step.")
+            raise Http404(gettext("There is no such step."))
         read = commands.make_reader(action, step)
         try:
             if "download" in request.GET:

@@ -8,18 +8,20 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import make_origin
-from autosubmit_portal.audit.periods import PERIODS, get_bounds
+from autosubmit_portal.audit.periods import PERIODS, describe_period, get_bounds
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.now import WHOSE, choose_acts
 from autosubmit_portal.console.parts import acts
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from autosubmit_portal.console.parts.times import read_instant, write_typed
 from autosubmit_portal.console.site import console
+from autosubmit_portal.console.text import Text
 from autosubmit_portal.csv_lines import write_csv_lines
 from experiments import activity
 from experiments.activity import MOST_SEARCHED, OTHER, OUTSIDE, STATES_OF_OUTCOMES, Choice, Position
@@ -37,9 +39,9 @@ COLUMNS = (
     *("action", "entry"),
 )
 FOLDED = ("person", "expid", "kind", "outcome", "since", "until")
-PERIOD_NAMES = {name: name.replace("_", " ").capitalize() for name in PERIODS}
-_OUTCOMES = {"active": "Going on"}
-_NO_TIME = "A time looks like 2026-11-29T18:00. All times are shown instead."
+PERIOD_NAMES = {name: describe_period(name) for name in PERIODS}
+OUTCOMES = {"active": "Going on"}
+_NO_TIME = gettext_lazy("A time looks like 2026-11-29T18:00. All times are shown instead.")
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ class Form:
 
     values: dict[str, str]
     words: str = ""
-    error: str = ""
+    error: Text = ""
     menus: list[tuple[str, str, list[tuple[str, str, bool]]]] = field(default_factory=list)
 
     @property
@@ -84,15 +86,21 @@ class Form:
     @property
     def periods(self) -> list[tuple[str, str, bool]]:
         """The same of the periods; another one takes the place of times that were filled in."""
-        return self._list_links("period", {"": "Any time", **PERIOD_NAMES}, "", since="", until="")
+        return self._list_links(
+            "period",
+            {"": gettext("Any time"), **{name: gettext(title) for name, title in PERIOD_NAMES.items()}},
+            "",
+            since="",
+            until="",
+        )
 
     def _list_links(
-        self, name: str, labels: Mapping[str, str], usual: str, **besides: str
+        self, name: str, labels: Mapping[str, Text], usual: str, **besides: str
     ) -> list[tuple[str, str, bool]]:
         links = []
         for value, label in labels.items():
             query = {key: text for key, text in {**self.values, **besides, name: value}.items() if text}
-            links.append((urlencode(query), label, value == (self.values[name] or usual)))
+            links.append((urlencode(query), str(label), value == (self.values[name] or usual)))
         return links
 
 
@@ -100,7 +108,7 @@ def activity_page(request: HttpRequest) -> HttpResponseBase:
     """Show what people did."""
     form = read_form(request)
     choice = choose_acts(request.user, form.values["whose"] or "all")
-    return answer(request, form, narrow(request, form, choice), {"title": "Activity"})
+    return answer(request, form, narrow(request, form, choice), {"title": gettext("Activity")})
 
 
 class ActivityPage(ReadOnlyAdmin):
@@ -117,7 +125,7 @@ class ActivityPage(ReadOnlyAdmin):
         form.values["expid"] = form.values["whose"] = ""
         choice = Choice(expid=experiment.expid, experiments=Experiment.objects.filter(pk=experiment.pk))
         context = {
-            "title": f"Activity of {experiment.expid}",
+            "title": gettext("Activity of {expid}").format(expid=experiment.expid),
             "experiment": experiment,
             "opts": self.opts,
             "original": experiment,
@@ -130,9 +138,9 @@ def read_form(request: HttpRequest) -> Form:
     """Return what the address chooses; values that there are not choose nothing."""
     values = {name: request.GET.get(name, "").strip().replace("\0", "") for name in FIELDS}
     menus = {
-        "kind": {name: kind.title for name, kind in CATALOGUE.items()}
-        | {OUTSIDE: "Outside of the portal", OTHER: "People, rights, sites"},
-        "outcome": {name: _OUTCOMES.get(name, name.capitalize()) for name in STATES_OF_OUTCOMES},
+        "kind": {name: gettext(kind.title) for name, kind in CATALOGUE.items()}
+        | {OUTSIDE: gettext("Outside of the portal"), OTHER: gettext("People, rights, sites")},
+        "outcome": {name: gettext(OUTCOMES.get(name, name.capitalize())) for name in STATES_OF_OUTCOMES},
     }
     for name, known in {**menus, "period": PERIODS, "whose": WHOSE}.items():
         values[name] = values[name] if values[name] in known else ""
@@ -143,8 +151,8 @@ def read_form(request: HttpRequest) -> Form:
     form.menus = [
         (
             name,
-            name.capitalize(),
-            [("", "All", False), *((key, text, key == values[name]) for key, text in known.items())],
+            gettext(name.capitalize()),
+            [("", gettext("All"), False), *((key, text, key == values[name]) for key, text in known.items())],
         )
         for name, known in menus.items()
     ]

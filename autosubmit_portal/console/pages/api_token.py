@@ -14,6 +14,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import format_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.access.api_tokens import TokenRequest, WrongToken, list_teams, make_token, revoke_token
 from autosubmit_portal.access.models import ApiToken
@@ -36,32 +38,36 @@ class TokenForm(forms.Form):
 
     name = forms.CharField(
         max_length=100,
-        label="What uses it",
-        help_text="So that you know later which one to revoke: a script, a host, a person.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "nightly report on login1"}),
+        label=gettext_lazy("What uses it"),
+        help_text=gettext_lazy("So that you know later which one to revoke: a script, a host, a person."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": gettext_lazy("nightly report on login1")}),
     )
     days = forms.IntegerField(
         initial=settings.TOKEN_DEFAULT.days,
         min_value=1,
         max_value=settings.TOKEN_DAYS,
-        label="Days",
-        help_text=f"For how long it is good, at most {settings.TOKEN_DAYS} days. Then make a new one.",
+        label=gettext_lazy("Days"),
+        help_text=format_lazy(
+            gettext_lazy("For how long it is good, at most {days} days. Then make a new one."), days=settings.TOKEN_DAYS
+        ),
     )
     read_only = forms.BooleanField(
-        required=False, label="Only to read", help_text="It can look at everything that you may see."
+        required=False,
+        label=gettext_lazy("Only to read"),
+        help_text=gettext_lazy("It can look at everything that you may see."),
     )
     kinds = forms.MultipleChoiceField(
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        label="Only for these actions",
-        help_text="None chosen: for all that you may ask for, now and later.",
+        label=gettext_lazy("Only for these actions"),
+        help_text=gettext_lazy("None chosen: for all that you may ask for, now and later."),
     )
 
     teams = forms.MultipleChoiceField(
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        label="Only for these teams",
-        help_text="None chosen: for all experiments that you may see.",
+        label=gettext_lazy("Only for these teams"),
+        help_text=gettext_lazy("None chosen: for all experiments that you may see."),
     )
 
     def __init__(self, user: User, data: Any = None) -> None:
@@ -78,7 +84,7 @@ class TokenForm(forms.Form):
         """Refuse what contradicts itself."""
         given = self.cleaned_data
         if given.get("read_only") and given.get("kinds"):
-            raise forms.ValidationError("Choose: only to read, or for these actions.")
+            raise forms.ValidationError(gettext("Choose: only to read, or for these actions."))
         return given
 
     def read_wanted(self) -> TokenRequest:
@@ -90,10 +96,12 @@ class TokenForm(forms.Form):
 
 def describe_limits(token: ApiToken) -> str:
     """Return for which kinds of actions and which teams a token is, in words."""
-    kinds = (CATALOGUE[name].title if name in CATALOGUE else name for name in token.kinds or ())
-    does = "Everything" if token.kinds is None else ", ".join(kinds) or "Only to read"
-    teams = ", ".join(team.slug for team in token.teams.all()) or "no team any more"
-    return f"{does}, of {teams}" if token.only_teams else does
+    kinds = (presentation.kind_title(name) for name in token.kinds or ())
+    does = gettext("Everything") if token.kinds is None else ", ".join(kinds) or gettext("Only to read")
+    if not token.only_teams:
+        return does
+    teams = ", ".join(team.slug for team in token.teams.all()) or gettext("no team any more")
+    return gettext("{does}, of {teams}").format(does=does, teams=teams)
 
 
 @admin.register(ApiToken, site=console)
@@ -149,7 +157,12 @@ class ApiTokenAdmin(ConsoleAdmin):
             except WrongToken as wrong:
                 form.add_error(None, str(wrong))
         token = _read_new_token(request)
-        context = {"title": "New API token", "form": form, "list": self.get_list_address(request), "token": token}
+        context = {
+            "title": gettext("New API token"),
+            "form": form,
+            "list": self.get_list_address(request),
+            "token": token,
+        }
         response = self.render_page(request, "admin/portal/new_token.html", None, context)
         response["Cache-Control"] = "no-store"
         if token:
@@ -161,8 +174,8 @@ class ApiTokenAdmin(ConsoleAdmin):
         revoke_token(obj, get_actor(request), origin=make_origin(request))
 
     # The first characters are all that is kept.
-    beginning = make_column("Begins with", lambda token: format_html("<code>{}…</code>", token.token_key))
-    made = make_field_column("Made", "created", presentation.when)
+    beginning = make_column(gettext_lazy("Begins with"), lambda token: format_html("<code>{}…</code>", token.token_key))
+    made = make_field_column(gettext_lazy("Made"), "created", presentation.when)
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Link to the trail for those who may see it."""
@@ -174,35 +187,34 @@ class ApiTokenAdmin(ConsoleAdmin):
         """Link to everything in the trail that was done with it."""
         address = reverse("admin:audit_auditentry_changelist")
         query = urlencode({"credential": token.credential})
-        return format_html('<a href="{}?{}">What it did</a>', address, query)
+        return format_html('<a href="{}?{}">{}</a>', address, query, gettext("What it did"))
 
-    @admin.display(description="For")
+    @admin.display(description=gettext_lazy("For"))
     def allows(self, token: ApiToken) -> str:
         """Name the kinds and the teams that it is for."""
         return describe_limits(token)
 
-    @admin.display(description="Expires", ordering="expiry")
+    @admin.display(description=gettext_lazy("Expires"), ordering="expiry")
     def expires(self, token: ApiToken) -> SafeString | str:
         """Show when it ends."""
         if token.expiry is None:
-            return "Never"
+            return gettext("Never")
         day = presentation.minute(token.expiry)
-        return format_html('<span class="danger">Expired</span> {}', day) if token.is_expired else day
+        return format_html('<span class="danger">{}</span> {}', gettext("Expired"), day) if token.is_expired else day
 
-    @admin.display(description="Last used", ordering="last_used_at")
+    @admin.display(description=gettext_lazy("Last used"), ordering="last_used_at")
     def used(self, token: ApiToken) -> SafeString | str:
         """Show when and from where it was last used."""
         if token.last_used_at is None:
-            return "Never"
+            return gettext("Never")
         at = presentation.when(token.last_used_at)
         return format_html('{} <span class="quiet">{}</span>', at, token.last_used_address or "")
 
     @admin.display(description="")
     def revoke(self, token: ApiToken) -> SafeString:
         """Link to the page that asks before it revokes."""
-        return format_html(
-            '<a class="danger" href="{}">Revoke</a>', reverse("admin:access_apitoken_delete", args=[token.pk])
-        )
+        address = reverse("admin:access_apitoken_delete", args=[token.pk])
+        return format_html('<a class="danger" href="{}">{}</a>', address, gettext("Revoke"))
 
 
 def _show_token_next(request: HttpRequest, token: str) -> HttpResponse:

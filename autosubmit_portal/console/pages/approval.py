@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access.rights import policy
@@ -49,7 +50,7 @@ class ApprovalPages(ReadOnlyAdmin):
 
         def decide(action: Action) -> str:
             approve(action, actor=get_actor(request), origin=make_origin(request))
-            return f"Action {action.pk} was approved."
+            return gettext("Action {pk} was approved.").format(pk=action.pk)
 
         return self.change_row(request, object_id, decide)
 
@@ -59,7 +60,7 @@ class ApprovalPages(ReadOnlyAdmin):
 
         def decide(action: Action) -> str:
             reject(action, actor=get_actor(request), origin=make_origin(request), reason=reason)
-            return f"Action {action.pk} was rejected."
+            return gettext("Action {pk} was rejected.").format(pk=action.pk)
 
         return self.change_row(request, object_id, decide)
 
@@ -67,14 +68,14 @@ class ApprovalPages(ReadOnlyAdmin):
 def make_decision_column(request: HttpRequest) -> Callable[[Action], SafeString | str]:
     """Return the column that lets the user of this request decide."""
 
-    @admin.display(description="Approval")
+    @admin.display(description=gettext("Approval"))
     def decision(action: Action) -> SafeString | str:
         if not may_decide(request, action):
             return ""
         return format_html(
-            '<button type="submit" class="btn btn-small" formaction="{}">Approve</button> <a href="{}">Look…</a>',
-            reverse("admin:experiments_action_approve", args=[action.pk]),
-            get_action_address(action.pk),
+            '<button type="submit" class="btn btn-small" formaction="{}">{}</button> <a href="{}">{}</a>',
+            *(reverse("admin:experiments_action_approve", args=[action.pk]), gettext("Approve")),
+            *(get_action_address(action.pk), gettext("Look…")),
         )
 
     return decision

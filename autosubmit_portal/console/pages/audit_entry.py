@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.models import AuditEntry
@@ -58,14 +59,14 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         filters.ActionIdFilter,
     )
     search_fields = ("actor_name", "on_behalf_of", "credential", "expid", "subject", "event", "message", "address")
-    search_placeholder = "person, expid, event, token, address or message"
+    search_placeholder = gettext_lazy("person, expid, event, token, address or message")
     ordering = ("-pk",)
 
-    at_time = make_field_column("When", "at", presentation.exact)
-    happened = make_field_column("Event", "event", presentation.event)
-    said = make_column("Message", lambda entry: presentation.show_excerpt(mask_text(entry.message)))
+    at_time = make_field_column(gettext_lazy("When"), "at", presentation.exact)
+    happened = make_field_column(gettext_lazy("Event"), "event", presentation.event)
+    said = make_column(gettext_lazy("Message"), lambda entry: presentation.show_excerpt(mask_text(entry.message)))
 
-    @admin.display(description="Who", ordering="actor_name")
+    @admin.display(description=gettext_lazy("Who"), ordering="actor_name")
     def who(self, entry: AuditEntry) -> SafeString:
         """Link to everything that this person did, and to what was done for the one they acted for."""
         if not entry.actor_name:
@@ -73,9 +74,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         actor = _link_to_entries("actor_name", entry.actor_name)
         if not entry.on_behalf_of:
             return actor
-        return format_html("{} for {}", actor, _link_to_entries("on_behalf_of", entry.on_behalf_of))
+        lender = _link_to_entries("on_behalf_of", entry.on_behalf_of)
+        return format_html(gettext("{actor} for {lender}"), actor=actor, lender=lender)
 
-    @admin.display(description="About", ordering="subject")
+    @admin.display(description=gettext_lazy("About"), ordering="subject")
     def about(self, entry: AuditEntry) -> SafeString:
         """Link to the action, if there is one."""
         if entry.action_id is None:
@@ -96,7 +98,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def get_page_context(self, request: HttpRequest, obj: AuditEntry) -> dict[str, Any]:
         """Return the entry and the experiment that it is about."""
         experiment = find_experiment(request.user, obj) if obj.expid else None
-        return {"entry": obj, "experiment": experiment, "title": f"Audit entry {obj.pk}"}
+        return {"entry": obj, "experiment": experiment, "title": gettext("Audit entry {pk}").format(pk=obj.pk)}
 
 
 def _link_to_entries(field: str, value: str) -> SafeString:

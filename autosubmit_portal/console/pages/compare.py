@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.urls import URLPattern, reverse
+from django.utils.translation import gettext
 
 from autosubmit_portal.console.addresses import make_experiment_key
 from autosubmit_portal.console.pages.configuration import MOST_DIFFERENCES, MOST_RUNS, ShownDifference
@@ -66,7 +67,7 @@ class ComparePage(ReadOnlyAdmin):
         pair = self._choose_pair(request, str(object_id))
         if request.GET.get("format") == "csv":
             return answer_csv(pair)
-        title = f"Runs of {pair.experiment.expid}, compared"
+        title = gettext("Runs of {expid}, compared").format(expid=pair.experiment.expid)
         context = {"experiment": pair.experiment, "title": title, "picture": "compare", "pair": pair}
         context |= make_context(request, pair)
         return self.render_page(request, "admin/portal/compare.html", pair.experiment, context)
@@ -120,7 +121,7 @@ def find_run(experiment: Experiment, newest: Sequence[Run], number: str) -> Run 
     run_id = parse_number(number)
     found = experiment.runs.filter(run_id=run_id).first() if run_id is not None else None
     if found is None:
-        raise Http404(f"{experiment.expid} has no such run.")
+        raise Http404(gettext("{expid} has no such run.").format(expid=experiment.expid))
     return adopt(experiment, found)
 
 
@@ -201,7 +202,7 @@ def address_of(pair: Pair, job: ComparedJob) -> str:
 def answer_csv(pair: Pair) -> StreamingHttpResponse:
     """Answer the jobs of both runs as CSV. Raises Http404 if there is nothing to compare."""
     if pair.first is None or pair.second is None:
-        raise Http404("There are no two runs to compare.")
+        raise Http404(gettext("There are no two runs to compare."))
     try:
         found = compare_attempts(pair.first, pair.second)
     except UNREADABLE as error:

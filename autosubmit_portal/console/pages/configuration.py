@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from experiments.configurations import (
@@ -59,7 +60,7 @@ def get_configuration_context(experiment: Experiment, run_id: int | None) -> dic
         if found and found.values:
             changes, trouble_now = _try_reading(lambda: read_configuration_changes(experiment, run_id))
     return {
-        "title": f"Configuration of {experiment.expid}",
+        "title": gettext("Configuration of {expid}").format(expid=experiment.expid),
         "experiment": experiment,
         "runs": experiment.runs.order_by("-run_id")[:MOST_RUNS],
         "run_id": run_id,
@@ -144,7 +145,7 @@ def _is_line(value: Any) -> bool:
 def show_value(value: Any) -> SafeString:
     """Show a JSON value. A text gets quotes only where it would look like another type."""
     if isinstance(value, str) and value == MASK:
-        return format_html('<span class="masked" title="A secret: it is hidden">{}</span>', value)
+        return format_html('<span class="masked" title="{}">{}</span>', gettext("A secret: it is hidden"), value)
     if isinstance(value, str) and not _NO_PLAIN_TEXT.fullmatch(value):
         return format_html("{}", value)
     if value in (None, "", [], {}):

@@ -11,6 +11,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import format_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.access.models import Delegation, Team, list_role_choices
 from autosubmit_portal.access.rights import policy
@@ -42,7 +44,7 @@ class DelegationForm(RuledForm):
     grantee = forms.CharField(
         max_length=150,
         label="To",
-        help_text="The name of the account that may act for you.",
+        help_text=gettext_lazy("The name of the account that may act for you."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     role = forms.TypedChoiceField(
@@ -50,23 +52,29 @@ class DelegationForm(RuledForm):
         coerce=lambda value: Role(int(value)),
         initial=Role.OPERATOR,
         label="As",
-        help_text="What it may do at most; never more than you may yourself.",
+        help_text=gettext_lazy("What it may do at most; never more than you may yourself."),
     )
     team = forms.ModelChoiceField(
-        Team.objects.none(), required=False, empty_label="–", help_text="Only on the experiments of this team."
+        Team.objects.none(),
+        required=False,
+        empty_label="–",
+        help_text=gettext_lazy("Only on the experiments of this team."),
     )
     experiment = forms.CharField(
         max_length=110,
         required=False,
-        help_text="Only on this experiment: its expid, or `site/expid` where several sites have it.",
+        help_text=gettext_lazy("Only on this experiment: its expid, or `site/expid` where several sites have it."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "a000"}),
     )
-    starts_at = InstantField(required=False, label="From", help_text="Blank: now.")
-    ends_at = InstantField(label="Until", help_text=f"Then it ends by itself, at most {LONGEST_DAYS} days on.")
+    starts_at = InstantField(required=False, label=gettext_lazy("From"), help_text=gettext_lazy("Blank: now."))
+    ends_at = InstantField(
+        label=gettext_lazy("Until"),
+        help_text=format_lazy(gettext_lazy("Then it ends by itself, at most {days} days on."), days=LONGEST_DAYS),
+    )
     reason = forms.CharField(
         max_length=2000,
-        help_text="Why. Kept in the audit trail.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Holidays"}),
+        help_text=gettext_lazy("Why. Kept in the audit trail."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": gettext_lazy("Holidays")}),
     )
 
     def __init__(self, user: Any, data: Any = None) -> None:
@@ -88,7 +96,9 @@ class DelegationForm(RuledForm):
         rows = Experiment.objects.visible_to(self.user).filter(expid=expid)
         found = choose_meant(list(rows.filter(site__slug=site) if site else rows))
         if len(found) != 1:
-            raise ValidationError("Several sites have it: write site/expid." if found else "There is no such one.")
+            raise ValidationError(
+                gettext("Several sites have it: write site/expid.") if found else gettext("There is no such one.")
+            )
         return found[0]
 
 
@@ -98,9 +108,11 @@ class DelegationAdmin(ValidityAdmin):
 
     page_template = "admin/portal/delegation.html"
     form_class = DelegationForm
-    form_title = "New delegation"
-    form_lead = "A colleague may act with your rights for a time. What they do is theirs in the trail, for you."
-    form_button = "Delegate"
+    form_title = gettext_lazy("New delegation")
+    form_lead = gettext_lazy(
+        "A colleague may act with your rights for a time. What they do is theirs in the trail, for you."
+    )
+    form_button = gettext_lazy("Delegate")
     wrong = Unacceptable
     refusals = (policy.Forbidden, AlreadyOver)
     list_display = ("who", "state", "what", "begins", "ends", "why")
@@ -118,7 +130,7 @@ class DelegationAdmin(ValidityAdmin):
     }
     list_select_related = ("grantor", "grantee", "team", "experiment__site")
     search_fields = ("grantor__username", "grantee__username", "reason")
-    search_placeholder = "person or reason"
+    search_placeholder = gettext_lazy("person or reason")
     ordering = ("-pk",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -140,28 +152,36 @@ class DelegationAdmin(ValidityAdmin):
     def end(self, request: HttpRequest, row: Delegation) -> str:
         """Revoke."""
         revoke(row, actor=get_actor(request), origin=make_origin(request))
-        return f"{row.grantee} does not act for {row.grantor} any more."
+        return gettext("{grantee} does not act for {grantor} any more.").format(
+            grantee=row.grantee, grantor=row.grantor
+        )
 
     def get_page_context(self, request: HttpRequest, obj: Delegation) -> dict[str, Any]:
         """Return the delegation."""
         return {
-            "title": f"{obj.grantee} for {obj.grantor}",
+            "title": gettext("{grantee} for {grantor}").format(grantee=obj.grantee, grantor=obj.grantor),
             "delegation": obj,
             "role": Role(obj.role),
             "may_revoke": not obj.is_over and may_revoke(request.user, obj),
         }
 
-    state = make_column("State", delegation_state)
-    begins = make_field_column("From", "starts_at", when)
-    ends = make_column("Until", lambda lent: when(lent.revoked_at or lent.ends_at), "ends_at")
-    why = make_field_column("Reason", "reason", show_excerpt, is_sorted=False)
+    state = make_column(gettext_lazy("State"), delegation_state)
+    begins = make_field_column(gettext_lazy("From"), "starts_at", when)
+    ends = make_column(gettext_lazy("Until"), lambda lent: when(lent.revoked_at or lent.ends_at), "ends_at")
+    why = make_field_column(gettext_lazy("Reason"), "reason", show_excerpt, is_sorted=False)
 
-    @admin.display(description="Who", ordering="grantee__username")
+    @admin.display(description=gettext_lazy("Who"), ordering="grantee__username")
     def who(self, delegation: Delegation) -> SafeString:
         """Say who acts for whom."""
-        return format_html('{} <span class="quiet">for</span> {}', delegation.grantee, delegation.grantor)
+        return format_html(
+            '{} <span class="quiet">{}</span> {}', delegation.grantee, gettext("for"), delegation.grantor
+        )
 
-    @admin.display(description="What")
+    @admin.display(description=gettext_lazy("What"))
     def what(self, delegation: Delegation) -> SafeString:
         """Say what was lent."""
-        return format_html('{} <span class="quiet">of {}</span>', Role(delegation.role).title, delegation.about)
+        return format_html(
+            '{} <span class="quiet">{}</span>',
+            gettext(Role(delegation.role).title),
+            gettext("of {what}").format(what=delegation.about),
+        )

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.audit.origin import get_actor, make_origin
@@ -74,7 +75,7 @@ class ExperimentAdmin(
         "gone_at": "gone_at",
     }
     search_fields = ("expid", "description", "owner", "recorded_owner")
-    search_placeholder = "expid, description or owner"
+    search_placeholder = gettext_lazy("expid, description or owner")
     list_filter = (
         filters.AttentionFilter,
         filters.RunningFilter,
@@ -101,22 +102,22 @@ class ExperimentAdmin(
         """Offer what can be done to the default site, such as creating an experiment."""
         return {"buttons": make_site_buttons(request, Site.objects.visible_to(request.user).get_default())}
 
-    progress = make_column("Progress", presentation.progress)
-    about = make_field_column("Description", "description", presentation.show_excerpt)
+    progress = make_column(gettext_lazy("Progress"), presentation.progress)
+    about = make_field_column(gettext_lazy("Description"), "description", presentation.show_excerpt)
     activity = make_column(
-        "Last activity",
+        gettext_lazy("Last activity"),
         lambda experiment: presentation.when(experiment.changed_at),
         F("changed_at").asc(nulls_first=True),
     )
 
-    @admin.display(description="State", ordering="is_running")
+    @admin.display(description=gettext_lazy("State"), ordering="is_running")
     def state(self, experiment: Experiment) -> SafeString:
         """Show the lamp, what needs somebody, and whether there is a problem or a contradiction."""
         disagreement = "" if experiment.is_dead else experiment.disagreement
         flags = [
             (title, alarm.sentence) for title, alarm in presentation.list_alarms(experiment) if alarm.rule != "dead"
         ]
-        flags += [("Problem", experiment.problem), ("Contradictory", disagreement)]
+        flags += [(gettext("Problem"), experiment.problem), (gettext("Contradictory"), disagreement)]
         shown = ((text, word) for word, text in flags if text)
         marks = format_html_join("", ' <span class="flag" title="{}">{}</span>', shown)
         return format_html("{}{}", presentation.lamp(experiment), marks)
@@ -157,7 +158,12 @@ class ExperimentAdmin(
         def choose(experiment: Experiment) -> str:
             name = request.POST.get("program", "")
             choose_program(experiment, name, actor=get_actor(request), origin=make_origin(request))
-            return f"The next commands of {experiment} are of the program {name or 'of its version'}."
+            if not name:
+                return gettext("The next commands of {experiment} are of the program of its version.").format(
+                    experiment=experiment
+                )
+            said = gettext("The next commands of {experiment} are of the program {name}.")
+            return said.format(experiment=experiment, name=name)
 
         return self.change_row(request, object_id, choose)
 

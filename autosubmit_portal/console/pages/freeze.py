@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import get_actor, make_origin
@@ -34,17 +35,21 @@ class FreezeForm(RuledForm):
     platform = forms.CharField(
         max_length=100,
         required=False,
-        help_text="Only this platform, as experiments name it. Blank freezes the whole site.",
+        help_text=gettext_lazy("Only this platform, as experiments name it. Blank freezes the whole site."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "MN5"}),
     )
     message = forms.CharField(
         max_length=LONGEST_MESSAGE,
-        help_text="Everybody who would start something reads it.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Maintenance of the batch system"}),
+        help_text=gettext_lazy("Everybody who would start something reads it."),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "placeholder": gettext_lazy("Maintenance of the batch system")}
+        ),
     )
-    starts_at = InstantField(required=False, label="From", help_text="Blank: now.")
+    starts_at = InstantField(required=False, label=gettext_lazy("From"), help_text=gettext_lazy("Blank: now."))
     ends_at = InstantField(
-        required=False, label="Until", help_text="Then it ends by itself. Blank: until somebody ends it."
+        required=False,
+        label=gettext_lazy("Until"),
+        help_text=gettext_lazy("Then it ends by itself. Blank: until somebody ends it."),
     )
 
     def __init__(self, user: Any, data: Any = None) -> None:
@@ -59,9 +64,9 @@ class FreezeAdmin(ValidityAdmin):
 
     page_template = "admin/portal/freeze.html"
     form_class = FreezeForm
-    form_title = "Freeze"
-    form_lead = "While it holds, nothing that submits jobs starts. What runs goes on, and can be stopped."
-    form_button = "Freeze"
+    form_title = gettext_lazy("Freeze")
+    form_lead = gettext_lazy("While it holds, nothing that submits jobs starts. What runs goes on, and can be stopped.")
+    form_button = gettext_lazy("Freeze")
     wrong = InvalidParameters
     live_seconds = 5
     list_display = ("what", "state", "said", "begins", "ends", "by")
@@ -77,15 +82,15 @@ class FreezeAdmin(ValidityAdmin):
     list_select_related = ("site",)
     list_filter = ("site",)
     search_fields = ("platform", "message", "made_by_name")
-    search_placeholder = "platform, message or person"
+    search_placeholder = gettext_lazy("platform, message or person")
     ordering = ("-pk",)
 
-    what = make_column("Frozen", str, "site")
-    state = make_column("State", freeze_state)
-    said = make_field_column("Message", "message", show_excerpt, is_sorted=False)
-    begins = make_field_column("From", "starts_at", when)
-    ends = make_column("Until", lambda frozen: when(frozen.ended_at or frozen.ends_at), "ends_at")
-    by = make_field_column("By", "made_by_name")
+    what = make_column(gettext_lazy("Frozen"), str, "site")
+    state = make_column(gettext_lazy("State"), freeze_state)
+    said = make_field_column(gettext_lazy("Message"), "message", show_excerpt, is_sorted=False)
+    begins = make_field_column(gettext_lazy("From"), "starts_at", when)
+    ends = make_column(gettext_lazy("Until"), lambda frozen: when(frozen.ended_at or frozen.ends_at), "ends_at")
+    by = make_field_column(gettext_lazy("By"), "made_by_name")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Fetch the site with the freeze."""
@@ -106,7 +111,7 @@ class FreezeAdmin(ValidityAdmin):
     def end(self, request: HttpRequest, row: Freeze) -> str:
         """Thaw."""
         end_freeze(row, actor=get_actor(request), origin=make_origin(request))
-        return f"{row} is frozen no more."
+        return gettext("{row} is frozen no more.").format(row=row)
 
     def get_live_rows(self, request: HttpRequest, obj: Freeze) -> stamps.PartRows:
         """Return the freeze and what runs where it holds."""
@@ -116,7 +121,7 @@ class FreezeAdmin(ValidityAdmin):
         """Return the freeze and the experiments that run where it holds."""
         affected = list_affected(obj, request.user)
         return {
-            "title": f"Freeze of {obj}",
+            "title": gettext("Freeze of {obj}").format(obj=obj),
             "freeze": obj,
             "affected": [] if obj.is_over else list(affected.select_related("site")),
             "may_end": not obj.is_over and may_freeze(request.user, obj.site),

@@ -6,21 +6,22 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext, gettext_noop
 
 from autosubmit_portal import health
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.agent.findings import Finding, Level
 from autosubmit_portal.console import stamps
-from autosubmit_portal.console.parts.presentation import mark_code
+from autosubmit_portal.console.parts.presentation import mark_code, translate
 from autosubmit_portal.console.site import console
 from experiments.models import Site
 
 # What people call a part where its own name would not tell them.
 TITLES = {
-    "migrations": "Tables",
-    "trail": "Audit trail",
-    "search": "Searches",
-    "queue": "Waiting",
+    "migrations": gettext_noop("Tables"),
+    "trail": gettext_noop("Audit trail"),
+    "search": gettext_noop("Searches"),
+    "queue": gettext_noop("Waiting"),
     "program": "Autosubmit",
 }
 LOOKS = {Level.OK: "state-succeeded", Level.WARN: "state-warned", Level.FAIL: "state-failed"}
@@ -33,7 +34,7 @@ def health_page(request: HttpRequest) -> HttpResponse:
     if not policy.may_view_all(request.user, Site):
         raise PermissionDenied
     stamps.begin_part(request, (), partial(stamps.look_once_a_second, health.examine))
-    context = {**console.each_context(request), "title": "Health", **describe_findings(health.examine())}
+    context = {**console.each_context(request), "title": gettext("Health"), **describe_findings(health.examine())}
     return TemplateResponse(request, "admin/portal/health.html", context)
 
 
@@ -63,9 +64,9 @@ def describe_findings(findings: list[Finding]) -> dict[str, Any]:
 def describe_finding(finding: Finding) -> dict[str, Any]:
     """Return what a page shows of a finding."""
     return {
-        "part": TITLES.get(finding.part, finding.part.capitalize()),
-        "word": finding.word,
+        "part": gettext(TITLES.get(finding.part, finding.part.capitalize())),
+        "word": gettext(finding.word),
         "look": LOOKS[finding.level],
-        "text": mark_code(finding.text),
-        "remedy": mark_code(finding.remedy),
+        "text": mark_code(translate(finding.text)),
+        "remedy": mark_code(translate(finding.remedy)),
     }

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access.rights import policy
@@ -41,7 +42,12 @@ from jobs.trigrams import narrow
 
 MOST_RELATIVES = 100
 MOST_CAUSES = 5
-SENT_WITH = (("Platform", "platform"), ("Queue", "qos"), ("Processors", "processors"), ("Wallclock", "wallclock"))
+SENT_WITH = (
+    (gettext_lazy("Platform"), "platform"),
+    (gettext_lazy("Queue"), "qos"),
+    (gettext_lazy("Processors"), "processors"),
+    (gettext_lazy("Wallclock"), "wallclock"),
+)
 
 
 def choose_log(job: Job) -> str:
@@ -88,7 +94,7 @@ class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
         "finished_at": "finished_at",
     }
     search_fields = ("name",)
-    search_placeholder = "job name"
+    search_placeholder = gettext_lazy("job name")
     list_display = tuple(column.cell for column in job_list.COLUMNS.values())
     list_select_related = ("experiment__site",)
     list_filter = (
@@ -121,24 +127,24 @@ class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
         """Return the columns that were chosen."""
         return job_list.list_csv_columns(request, self.csv_columns)
 
-    chip = make_field_column("Status", "status", presentation.status_chip)
-    start_date = make_field_column("Date", "date", presentation.show_start_date)
-    queue = make_field_column("Queue", "qos")
-    remote = make_field_column("Id on the platform", "remote_id", presentation.or_dash)
-    failures = make_field_column("Failed attempts", "fail_count")
-    submitted = make_field_column("Submitted", "submitted_at", presentation.when)
-    started = make_field_column("Started", "started_at", presentation.when)
-    finished = make_field_column("Finished", "finished_at", presentation.when)
-    waited = make_column("Waited", presentation.waited, job_list.COLUMNS["waited"].order)
-    took = make_column("Took", presentation.ran, job_list.COLUMNS["took"].order)
+    chip = make_field_column(gettext_lazy("Status"), "status", presentation.status_chip)
+    start_date = make_field_column(gettext_lazy("Date"), "date", presentation.show_start_date)
+    queue = make_field_column(gettext_lazy("Queue"), "qos")
+    remote = make_field_column(gettext_lazy("Id on the platform"), "remote_id", presentation.or_dash)
+    failures = make_field_column(gettext_lazy("Failed attempts"), "fail_count")
+    submitted = make_field_column(gettext_lazy("Submitted"), "submitted_at", presentation.when)
+    started = make_field_column(gettext_lazy("Started"), "started_at", presentation.when)
+    finished = make_field_column(gettext_lazy("Finished"), "finished_at", presentation.when)
+    waited = make_column(gettext_lazy("Waited"), presentation.waited, job_list.COLUMNS["waited"].order)
+    took = make_column(gettext_lazy("Took"), presentation.ran, job_list.COLUMNS["took"].order)
 
-    @admin.display(description="Experiment", ordering="experiment__expid")
+    @admin.display(description=gettext_lazy("Experiment"), ordering="experiment__expid")
     def of_experiment(self, job: Job) -> SafeString:
         """Link to the experiment, and say whether its jobs are stale."""
         link = presentation.link_to_experiment(job.experiment)
         if not job.experiment.problem:
             return link
-        return format_html('{} <span class="flag" title="{}">Stale</span>', link, job.experiment.problem)
+        return format_html('{} <span class="flag" title="{}">{}</span>', link, job.experiment.problem, gettext("Stale"))
 
     def get_key(self, obj: Job) -> Job:
         """Its addresses are made of the row."""
@@ -217,9 +223,9 @@ class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
         """Show the list of the jobs of an experiment."""
         experiment = find_experiment(Experiment.objects.visible_to(request.user).select_related("site"), object_id)
         if experiment is None:
-            raise Http404("There is no such experiment.")
+            raise Http404(gettext("There is no such experiment."))
         choose_experiment(request, experiment)
-        title = f"Jobs of {experiment.expid}"
+        title = gettext("Jobs of {expid}").format(expid=experiment.expid)
         return self.changelist_view(request, {"experiment": experiment, "title": title, "picture": "jobs"})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
@@ -275,13 +281,13 @@ class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
         """
         kind = CATALOGUE.get(name)
         if kind is None or kind.target not in self.request_targets:
-            raise Http404(f"There is no action “{name}” here.")
+            raise Http404(gettext("There is no action “{name}” here.").format(name=name))
         if not self.has_view_permission(request):
             raise PermissionDenied
         keys = [key for key in map(parse_number, selection.split(",")) if key is not None]
         jobs = self.get_queryset(request).in_bulk(keys).values()
         if not jobs:
-            raise Http404("The chosen jobs do not exist any more.")
+            raise Http404(gettext("The chosen jobs do not exist any more."))
         return FormPage(
             kind=kind,
             subjects=make_subjects(jobs),
@@ -321,7 +327,7 @@ def make_menu_entry(kind: ActionKind) -> Callable[..., HttpResponse | None]:
             raise PermissionDenied
         keys = ",".join(str(pk) for pk in queryset.order_by().values_list("pk", flat=True))
         if not keys:
-            messages.warning(request, "The chosen jobs do not exist any more.")
+            messages.warning(request, gettext("The chosen jobs do not exist any more."))
             return None
         query, experiment = request.GET.copy(), get_chosen_experiment(request)
         if experiment:

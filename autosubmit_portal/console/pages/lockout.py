@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.access.models import FailedSignIn
 from autosubmit_portal.access.roles import LIFT_LOCKOUTS
@@ -25,8 +26,8 @@ def list_locked(attempt: Any) -> list[tuple[str, datetime]]:
     """Return what failed sign-ins have locked out, the name or the address, each with until when."""
     limit = settings.AXES_FAILURE_LIMIT
     counted = (
-        ("name", attempt.by_name, limit, attempt.name_last),
-        ("address", attempt.by_address, limit * lockout.ADDRESS_FACTOR, attempt.address_last),
+        (gettext("name"), attempt.by_name, limit, attempt.name_last),
+        (gettext("address"), attempt.by_address, limit * lockout.ADDRESS_FACTOR, attempt.address_last),
     )
     return [(what, last + settings.AXES_COOLOFF_TIME) for what, failures, most, last in counted if failures >= most]
 
@@ -48,7 +49,7 @@ class LockoutAdmin(ReadOnlyAdmin):
     list_display_links = None
     ordering = ("-attempt_time",)
     search_fields = ("username", "ip_address")
-    search_placeholder = "Name or address"
+    search_placeholder = gettext_lazy("Name or address")
     delete_confirmation_template = "admin/portal/lift.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -74,21 +75,21 @@ class LockoutAdmin(ReadOnlyAdmin):
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
         """Go back to the list."""
-        messages.success(request, "The lockout is lifted.")
+        messages.success(request, gettext("The lockout is lifted."))
         return HttpResponseRedirect(reverse("admin:access_failedsignin_changelist"))
 
-    address = make_field_column("Address", "ip_address", lambda address: address or "")
-    failures = make_field_column("Failures", "failures_since_start")
-    last_failure = make_field_column("Last failure", "attempt_time", presentation.when)
+    address = make_field_column(gettext_lazy("Address"), "ip_address", lambda address: address or "")
+    failures = make_field_column(gettext_lazy("Failures"), "failures_since_start")
+    last_failure = make_field_column(gettext_lazy("Last failure"), "attempt_time", presentation.when)
 
-    @admin.display(description="Locked out")
+    @admin.display(description=gettext_lazy("Locked out"))
     def locked(self, attempt: Any) -> str | SafeString:
         """Say what is locked out, and until when."""
         rows = ((what, presentation.exact(until)) for what, until in list_locked(attempt))
-        return format_html_join(", ", "{} until {}", rows)
+        return format_html_join(", ", gettext("{} until {}"), rows)
 
     @admin.display(description="")
     def lift(self, attempt: FailedSignIn) -> SafeString:
         """Link to the page that asks before it lifts."""
         address = reverse("admin:access_failedsignin_delete", args=[attempt.pk])
-        return format_html('<a href="{}">Lift</a>', address)
+        return format_html('<a href="{}">{}</a>', address, gettext("Lift"))

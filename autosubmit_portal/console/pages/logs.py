@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import URLPattern
+from django.utils.translation import gettext
 
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts import output
@@ -118,7 +119,7 @@ def answer_search(request: HttpRequest, log: Log) -> JsonResponse:
     offset, line = (parse_number(request.GET.get(name)) for name in ("offset", "line"))
     text = request.GET["search"][:MAX_TEXT]
     if not text:
-        raise Http404("There is nothing to look for.")
+        raise Http404(gettext("There is nothing to look for."))
     ignore_case = "ignore_case" in request.GET
     result = log.search(text, offset=offset or 0, line=line or 1, limit=MOST_MATCHES, ignore_case=ignore_case)
     return JsonResponse(asdict(result) | {"size": log.size})

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.audit.origin import get_actor, make_origin
@@ -50,7 +51,11 @@ class NotePages(ReadOnlyAdmin):
         def write(experiment: Experiment) -> str:
             plan = NotePlan(experiment=experiment, **form.cleaned_data)
             write_note(plan, actor=get_actor(request), origin=make_origin(request))
-            return f"You have taken it: {experiment}." if plan.acknowledges else "The note is written."
+            return (
+                gettext("You have taken it: {experiment}.").format(experiment=experiment)
+                if plan.acknowledges
+                else gettext("The note is written.")
+            )
 
         form = NoteForm(request.POST)
         if form.is_valid():
@@ -65,9 +70,13 @@ class NotePages(ReadOnlyAdmin):
             rows = Note.objects.filter(pk=note_id, experiment=experiment).select_related("experiment__site")
             note = rows.first()
             if note is None:
-                raise Http404("There is no such note.")
+                raise Http404(gettext("There is no such note."))
             remove_note(note, actor=get_actor(request), origin=make_origin(request))
-            return f"It needs somebody again: {experiment}." if note.acknowledges else "The note is removed."
+            return (
+                gettext("It needs somebody again: {experiment}.").format(experiment=experiment)
+                if note.acknowledges
+                else gettext("The note is removed.")
+            )
 
         return self.change_note(request, object_id, remove)
 

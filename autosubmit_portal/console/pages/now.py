@@ -11,6 +11,7 @@ from django.db.models.functions import Cast, Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.whose import make_own_condition, make_team_condition
@@ -32,7 +33,7 @@ MOST_STAMPED = 50
 WAITING_LONG = timedelta(seconds=20)
 RECENT = timedelta(days=1)
 # Whose experiments are shown; the address keeps the choice.
-WHOSE = {"all": "All", "teams": "My teams", "mine": "Mine"}
+WHOSE = {"all": gettext_lazy("All"), "teams": gettext_lazy("My teams"), "mine": gettext_lazy("Mine")}
 
 
 def now_page(request: HttpRequest) -> HttpResponse:

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.urls import URLPattern
+from django.utils.translation import gettext
 
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from autosubmit_portal.console.parts.chunk_bars import ChunkBars
@@ -69,7 +70,7 @@ class PerformancePage(ReadOnlyAdmin):
             return answer_csv_rows(map(asdict, found.metrics), columns, f"{experiment.expid}-user-metrics")
         context = {
             "experiment": experiment,
-            "title": f"User metrics of {experiment.expid}",
+            "title": gettext("User metrics of {expid}").format(expid=experiment.expid),
             "picture": "performance",
             "found": found,
             "metrics": Paginator(found.metrics, ROWS).get_page(request.GET.get("p")),
@@ -92,7 +93,7 @@ class PerformancePage(ReadOnlyAdmin):
             return answer_costs(shown["found"], experiment)
         context = {
             "experiment": experiment,
-            "title": f"Performance of {experiment.expid}",
+            "title": gettext("Performance of {expid}").format(expid=experiment.expid),
             "picture": "performance",
             **shown,
         }
@@ -174,22 +175,22 @@ def choose_section(found: Performance, wanted: str) -> str:
 def list_metrics(found: Performance) -> Iterator[ShownMetric]:
     """Yield the metrics in the order of the page."""
     metrics = found.metrics
-    yield ShownMetric("SYPD", "Simulated years per day", metrics.sypd, "", "Σ years × 86,400 / Σ run")
+    yield ShownMetric("SYPD", gettext("Simulated years per day"), metrics.sypd, "", gettext("Σ years × 86,400 / Σ run"))
     yield ShownMetric(
-        *("ASYPD", "Actual simulated years per day", metrics.asypd, ""),
-        "Σ years × 86,400 / (Σ (queue + run) + mean of (queue + run) of POST jobs)",
+        *("ASYPD", gettext("Actual simulated years per day"), metrics.asypd, ""),
+        gettext("Σ years × 86,400 / (Σ (queue + run) + mean of (queue + run) of POST jobs)"),
     )
     yield ShownMetric(
-        *("RSYPD", "Real simulated years per day", metrics.rsypd, ""),
-        "Σ years × 86,400 / (end of the last TRANSFER, else CLEAN, − start of the first SIM)",
+        *("RSYPD", gettext("Real simulated years per day"), metrics.rsypd, ""),
+        gettext("Σ years × 86,400 / (end of the last TRANSFER, else CLEAN, − start of the first SIM)"),
     )
     yield ShownMetric(
-        *("CHSY", "Core hours per simulated year", metrics.chsy, "h"),
-        "mean over SIM jobs of parallelisation × run / 3,600 / years",
+        *("CHSY", gettext("Core hours per simulated year"), metrics.chsy, "h"),
+        gettext("mean over SIM jobs of parallelisation × run / 3,600 / years"),
     )
     yield ShownMetric(
-        *("JPSY", "Joules per simulated year", metrics.jpsy, "J"),
-        "Σ (energy / years) / number of SIM jobs with energy",
+        *("JPSY", gettext("Joules per simulated year"), metrics.jpsy, "J"),
+        gettext("Σ (energy / years) / number of SIM jobs with energy"),
         0,
     )
     yield from _list_totals(found, metrics)
@@ -198,17 +199,32 @@ def list_metrics(found: Performance) -> Iterator[ShownMetric]:
 def _list_totals(found: Performance, metrics: Metrics) -> Iterator[ShownMetric]:
     core_hours = sum(cost.core_hours for cost in found.sections)
     yield ShownMetric(
-        *("Parallelisation", "Processing elements of a SIM job", metrics.parallelization, ""),
-        "NODES × PROCESSORS_PER_NODE; whole nodes for PROCESSORS by TASKS or PROCESSORS_PER_NODE; else PROCESSORS",
+        *(gettext("Parallelisation"), gettext("Processing elements of a SIM job"), metrics.parallelization, ""),
+        gettext(
+            "NODES × PROCESSORS_PER_NODE; whole nodes for PROCESSORS by TASKS or PROCESSORS_PER_NODE; else PROCESSORS"
+        ),
         0,
     )
-    yield ShownMetric("Years", "Simulated years", metrics.years, "", "Σ years of the considered SIM jobs, by CHUNKSIZE")
     yield ShownMetric(
-        *("Core hours", "Of all attempts at all jobs", core_hours, "h"), "Σ processors × (finish − start) / 3,600"
+        gettext("Years"),
+        gettext("Simulated years"),
+        metrics.years,
+        "",
+        gettext("Σ years of the considered SIM jobs, by CHUNKSIZE"),
     )
     yield ShownMetric(
-        "Energy", "Of the considered SIM jobs", metrics.energy, "J", "Σ energy as the platform told it", 0
+        *(gettext("Core hours"), gettext("Of all attempts at all jobs"), core_hours, "h"),
+        gettext("Σ processors × (finish − start) / 3,600"),
     )
     yield ShownMetric(
-        *("Footprint", "Of that energy", metrics.footprint, "g CO₂"), "energy / 3.6 × 10⁹ × CF × PUE of the platform"
+        gettext("Energy"),
+        gettext("Of the considered SIM jobs"),
+        metrics.energy,
+        "J",
+        gettext("Σ energy as the platform told it"),
+        0,
+    )
+    yield ShownMetric(
+        *(gettext("Footprint"), gettext("Of that energy"), metrics.footprint, gettext("g CO₂")),
+        gettext("energy / 3.6 × 10⁹ × CF × PUE of the platform"),
     )

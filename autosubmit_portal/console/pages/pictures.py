@@ -19,6 +19,7 @@ from django.db.models import Count, Min, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal import __version__
 from autosubmit_portal.console import stamps
@@ -67,10 +68,15 @@ def draw_timeline(request: HttpRequest, experiment: Experiment) -> Picture:
     """Return the timeline of the jobs that the address chooses."""
     jobs = pictured.list_pictured(choose_jobs(request, experiment).exclude(submitted_at=None, started_at=None))
     runs = experiment.runs.exclude(started_at=None).order_by("run_id").values_list("run_id", "started_at")
-    marks = [(f"Run {number}", int(at.timestamp())) for number, at in runs if at]
+    marks = [(gettext("Run {number}").format(number=number), int(at.timestamp())) for number, at in runs if at]
     return lay_out_timeline(jobs, int(time.time()), marks)
 
 
+TITLES = {
+    "grid": gettext_lazy("Grid of {expid}"),
+    "graph": gettext_lazy("Graph of {expid}"),
+    "timeline": gettext_lazy("Timeline of {expid}"),
+}
 DRAWN: dict[str, Callable[[HttpRequest, Experiment], Picture]] = {
     "grid": draw_grid,
     "graph": draw_graph,
@@ -103,7 +109,7 @@ def get_named_job(request: HttpRequest, experiment: Experiment, parameter: str) 
     told = request.GET.get(parameter, "").replace("\0", "")
     job = jobs.filter(name=told).first() or jobs.filter(pk=parse_number(told) or 0).first()
     if job is None:
-        raise Http404("There is no such job in this experiment.")
+        raise Http404(gettext("There is no such job in this experiment."))
     return job
 
 
@@ -139,7 +145,7 @@ class PicturePages(ReadOnlyAdmin):
         make_context = make_sections_context if is_of_sections else make_jobs_context
         context = {
             "experiment": experiment,
-            "title": f"{picture.capitalize()} of {experiment.expid}",
+            "title": TITLES[picture].format(expid=experiment.expid),
             "picture": picture,
             "live_seconds": LIVE_SECONDS,
             **make_context(request, experiment, picture),

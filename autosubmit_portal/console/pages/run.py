@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import F
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.console.parts import filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
@@ -47,18 +48,22 @@ class RunAdmin(ReadOnlyAdmin):
     search_placeholder = "expid"
     ordering = (F("started_at").desc(nulls_last=True),)
 
-    run = make_column("Run", lambda run: f"Run {run.run_id}", "run_id")
+    run = make_column(gettext_lazy("Run"), lambda run: gettext("Run {run_id}").format(run_id=run.run_id), "run_id")
     of_experiment = make_column(
-        "Experiment", lambda run: presentation.link_to_experiment(run.experiment), "experiment__expid"
+        gettext_lazy("Experiment"), lambda run: presentation.link_to_experiment(run.experiment), "experiment__expid"
     )
-    shares = make_column("Jobs", lambda run: presentation.bar(get_counts(run)))
-    started = make_column("Started", lambda run: presentation.when(run.since), "started_at")
+    shares = make_column(gettext_lazy("Jobs"), lambda run: presentation.bar(get_counts(run)))
+    started = make_column(gettext_lazy("Started"), lambda run: presentation.when(run.since), "started_at")
 
-    @admin.display(description="Took")
+    @admin.display(description=gettext_lazy("Took"))
     def took(self, run: Run) -> SafeString | str:
         """Show how long it lasted, if it is over."""
         return presentation.lasting(run.since, run.finished_at) if run.finished_at else presentation.NOTHING
 
     def get_page_context(self, request: HttpRequest, obj: Run) -> dict[str, Any]:
         """Return the counts and the title."""
-        return {"run": obj, "counts": get_counts(obj), "title": f"{obj.experiment}, run {obj.run_id}"}
+        return {
+            "run": obj,
+            "counts": get_counts(obj),
+            "title": gettext("{experiment}, run {run_id}").format(experiment=obj.experiment, run_id=obj.run_id),
+        }

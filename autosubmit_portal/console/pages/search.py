@@ -4,6 +4,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from autosubmit_portal.console import navigation
@@ -19,7 +20,7 @@ def search_page(request: HttpRequest) -> HttpResponse:
     named = finder.find_named(request.user, text) if text else None
     if named:
         return HttpResponseRedirect(reverse("admin:experiments_experiment_change", args=[named]))
-    context = {"title": "Search", "text": text, "found": finder.find(request.user, text)}
+    context = {"title": gettext("Search"), "text": text, "found": finder.find(request.user, text)}
     return TemplateResponse(request, "admin/portal/search.html", {**console.each_context(request), **context})
 
 

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
@@ -40,7 +41,7 @@ def ask_for_code(request: HttpRequest) -> HttpResponse:
         form.save()
         answer: HttpResponse = stage.exit()
         return answer
-    return _render_page(request, "code", form=form, title="Sign in")
+    return _render_page(request, "code", form=form, title=gettext("Sign in"))
 
 
 @both
@@ -99,7 +100,7 @@ def _show_codes_next(request: HttpRequest, recovery: Authenticator | None) -> Ht
 
 
 def _render_page(request: HttpRequest, name: str, **context: Any) -> HttpResponse:
-    shared = {**console.each_context(request), "title": "Second factor"}
+    shared = {**console.each_context(request), "title": gettext("Second factor")}
     answer = TemplateResponse(request, f"admin/portal/{name}.html", shared | context)
     answer["Cache-Control"] = "no-store"
     return answer

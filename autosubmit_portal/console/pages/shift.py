@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from autosubmit_portal.access.visits import find_last_visit
 from autosubmit_portal.audit.periods import MORNING
@@ -51,11 +52,11 @@ def shift_page(request: HttpRequest) -> HttpResponse:
     context = {
         **console.each_context(request),
         **read_shift_context(request.user, shift),
-        "title": "Hand-over",
+        "title": gettext("Hand-over"),
         "shift": shift,
         "choices": list_choices(request, shift),
         "whose_choices": WHOSE.items(),
-        "mail": f"mailto:?subject={quote('Hand-over of the shift')}&body={quote(address)}",
+        "mail": f"mailto:?subject={quote(gettext('Hand-over of the shift'))}&body={quote(address)}",
         "colleagues": list_colleagues(request.user),
         "morning": find_morning(timezone.now()),
     }
@@ -115,14 +116,18 @@ def list_choices(request: HttpRequest, shift: Shift) -> list[tuple[str, str, boo
     is_fixed = bool(read_instant(request.GET.get("since", "")))
     length = round((shift.until - shift.since).total_seconds() / 3600)
     found = [
-        (urlencode({"hours": hours, "whose": shift.whose}), f"Last {hours} hours", not is_fixed and length == hours)
+        (
+            urlencode({"hours": hours, "whose": shift.whose}),
+            gettext("Last {hours} hours").format(hours=hours),
+            not is_fixed and length == hours,
+        )
         for hours in HOURS
     ]
     visit = find_last_visit(request.user)
     if visit:
         text = visit.astimezone(UTC).isoformat(timespec="seconds")
         query = urlencode({"since": text, "whose": shift.whose})
-        found.append((query, "Since your last visit", request.GET.get("since") == text))
+        found.append((query, gettext("Since your last visit"), request.GET.get("since") == text))
     return found
 
 

@@ -17,6 +17,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
@@ -40,7 +41,9 @@ class SignInForm(AuthenticationForm):
         """Refuse, and record, an account that may see nothing."""
         super().confirm_login_allowed(user)
         if not policy.may_enter(user):
-            reason = f"{user} may not see anything here yet. Ask a manager for a group or a team."
+            reason = gettext("{user} may not see anything here yet. Ask a manager for a group or a team.").format(
+                user=user
+            )
             trail.record("sign_in.failed", origin=make_origin(self.request), subject=f"user {user}", message=reason)
             raise ValidationError(reason, code="nothing_to_see")
 
@@ -53,7 +56,9 @@ class SignInForm(AuthenticationForm):
 def make_away_error(request: HttpRequest) -> ValidationError | None:
     """Return the error for a password that may be right: its directory does not answer. None if it has answered."""
     name = getattr(request, "directory_is_away", "")
-    text = f"{name} does not answer as it should, and no local account has this name and password. Try again later."
+    text = gettext(
+        "{name} does not answer as it should, and no local account has this name and password. Try again later."
+    ).format(name=name)
     return ValidationError(text[:1].upper() + text[1:], code="away") if name else None
 
 
@@ -97,7 +102,7 @@ def _find_first_page(request: HttpRequest) -> HttpResponse | None:
 def _make_form(request: HttpRequest, **context: Any) -> HttpResponseBase:
     shown = {
         **console.each_context(request),
-        "title": "Sign in",
+        "title": gettext("Sign in"),
         "app_path": request.get_full_path(),
         "username": request.user.get_username(),
         "providers": list_offered(),
@@ -118,7 +123,9 @@ class PasswordForm(AdminPasswordChangeForm):
     def clean_old_password(self) -> str:
         """Return the old password; raise ValidationError when it is wrong, or guessed too often."""
         if not self.user.has_usable_password():
-            raise ValidationError("This account has no password here. Change it where you have it from.", code="none")
+            raise ValidationError(
+                gettext("This account has no password here. Change it where you have it from."), code="none"
+            )
         name, password = self.user.get_username(), self.cleaned_data["old_password"]
         if authenticate(self.request, username=name, password=password) != self.user:
             wrong = ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")

@@ -12,6 +12,7 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal import health
@@ -37,28 +38,36 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
 
     disabled_kinds = forms.MultipleChoiceField(
         required=False,
-        choices=lambda: [(kind.name, f"{kind.title}: {kind.help.replace('`', '')}") for kind in CATALOGUE.values()],
+        choices=lambda: [
+            (kind.name, f"{gettext(kind.title)}: {gettext(kind.help).replace('`', '')}") for kind in CATALOGUE.values()
+        ],
         widget=forms.CheckboxSelectMultiple,
-        label="Switched off",
-        help_text="Actions that nobody may request at this site, nor those that contain them: Restart contains Start.",
+        label=gettext_lazy("Switched off"),
+        help_text=gettext_lazy(
+            "Actions that nobody may request at this site, nor those that contain them: Restart contains Start."
+        ),
     )
 
     package_kinds = forms.MultipleChoiceField(
         required=False,
-        choices=lambda: [(kind.name, kind.title) for kind in CATALOGUE.values() if kind.can_start_warm],
+        choices=lambda: [(kind.name, gettext(kind.title)) for kind in CATALOGUE.values() if kind.can_start_warm],
         widget=forms.CheckboxSelectMultiple,
-        label="Quick start",
-        help_text="Actions whose commands start in a process that has imported Autosubmit already, within a second. "
-        "It takes about 100 MB. A run is always a process of its own. The file of the site may forbid it.",
+        label=gettext_lazy("Quick start"),
+        help_text=gettext_lazy(
+            "Actions whose commands start in a process that has imported Autosubmit already, within a second. "
+            "It takes about 100 MB. A run is always a process of its own. The file of the site may forbid it."
+        ),
     )
 
     approval_kinds = forms.MultipleChoiceField(
         required=False,
-        choices=lambda: [(kind.name, kind.title) for kind in CATALOGUE.values() if not kind.stops_run],
+        choices=lambda: [(kind.name, gettext(kind.title)) for kind in CATALOGUE.values() if not kind.stops_run],
         widget=forms.CheckboxSelectMultiple,
-        label="Second person",
-        help_text="Actions that somebody else than who asks for them must approve, and those that contain them: "
-        "Restart contains Start. What stops a run never waits.",
+        label=gettext_lazy("Second person"),
+        help_text=gettext_lazy(
+            "Actions that somebody else than who asks for them must approve, and those that contain them: "
+            "Restart contains Start. What stops a run never waits."
+        ),
     )
 
     def clean_program(self) -> str:
@@ -73,7 +82,7 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
 class HostForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
     """A host, which is removed by a box to tick: its row stays as where commands have run."""
 
-    remove = forms.BooleanField(required=False)
+    remove = forms.BooleanField(required=False, label=gettext_lazy("Remove"))
 
     def clean_remove(self) -> bool:
         """Refuse to remove a host that something is at still."""
@@ -99,7 +108,7 @@ class HostFormset(forms.BaseInlineFormSet):  # type: ignore[type-arg]
         super().clean()
         kept = [form for form in self.forms if form.instance.pk or form.has_changed()]
         if kept and all(form.cleaned_data.get("remove") for form in kept if form.is_valid()):
-            raise forms.ValidationError("A site needs a host: add another one before you remove the last.")
+            raise forms.ValidationError(gettext("A site needs a host: add another one before you remove the last."))
 
 
 class HostInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -112,14 +121,14 @@ class HostInline(admin.TabularInline):  # type: ignore[type-arg]
     formset = HostFormset
     extra = 0
     can_delete = False
-    verbose_name_plural = "hosts"
+    verbose_name_plural = gettext_lazy("hosts")
     readonly_fields = ("refuses",)
     fields = ("name", "position", "refuses", "remove")
 
-    @admin.display(description="Does not run")
+    @admin.display(description=gettext_lazy("Does not run"))
     def refuses(self, host: Host) -> str:
         """Say which commands of Autosubmit the host refuses."""
-        return ", ".join(host.refused) or (presentation.NOTHING if host.rules_asked_at else "not known yet")
+        return ", ".join(host.refused) or (presentation.NOTHING if host.rules_asked_at else gettext("not known yet"))
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         """Let only superusers remove a host."""
@@ -156,15 +165,17 @@ def show_health(site: Site) -> SafeString:
     """Say whether commands can run at a site, with the reason if not."""
     if site.problem:
         return format_html(
-            '<span class="state state-failed">Unhealthy</span> <span class="reason">{}</span>', site.problem
+            '<span class="state state-failed">{}</span> <span class="reason">{}</span>',
+            gettext("Unhealthy"),
+            site.problem,
         )
-    return SafeString('<span class="state state-succeeded">Healthy</span>')
+    return format_html('<span class="state state-succeeded">{}</span>', gettext("Healthy"))
 
 
 def show_freshness(site: Site) -> SafeString:
     """Say when the mirror last looked, and whether that is too long ago."""
     if not site.is_mirror_fresh:
-        return format_html('<span class="flag">Stale</span> {}', when(site.mirrored_at))
+        return format_html('<span class="flag">{}</span> {}', gettext("Stale"), when(site.mirrored_at))
     return when(site.mirrored_at)
 
 
@@ -193,16 +204,16 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         (None, {"fields": ("name", "slug", "is_default")}),
         ("Autosubmit", {"fields": ("autosubmit", "home", "configuration", "program")}),
         (
-            "Operation",
+            gettext_lazy("Operation"),
             {"fields": ("queue", "run_as", "refresh_seconds", "most_commands", "package_kinds", "disabled_kinds")},
         ),
-        ("Operational experiments", {"fields": ("unpushed",)}),
-        ("Approval", {"fields": ("approval_kinds", "approval_hours")}),
+        (gettext_lazy("Operational experiments"), {"fields": ("unpushed",)}),
+        (gettext_lazy("Approval"), {"fields": ("approval_kinds", "approval_hours")}),
     )
     prepopulated_fields = {"slug": ("name",)}
 
-    health = make_column("Health", show_health, "problem")
-    mirrored = make_column("Mirror", show_freshness, "mirrored_at")
+    health = make_column(gettext_lazy("Health"), show_health, "problem")
+    mirrored = make_column(gettext_lazy("Mirror"), show_freshness, "mirrored_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the sites that the user may see or change."""
@@ -250,10 +261,12 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         def decide(site: Site) -> str:
             silent = site.hosts.filter(pk=parse_number(request.POST.get("host")) or 0).first()
             if silent is None:
-                raise Conflict(f"{site} has no such host any more.")
+                raise Conflict(gettext("{site} has no such host any more.").format(site=site))
             reason = request.POST.get("reason", "")
             call_empty(silent, actor=get_actor(request), origin=make_origin(request), reason=reason)
-            return f"Until {silent} is seen again, it counts as a host where nothing runs."
+            return gettext("Until {silent} is seen again, it counts as a host where nothing runs.").format(
+                silent=silent
+            )
 
         return self.change_row(request, object_id, decide)
 
@@ -262,7 +275,11 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
         if not self.has_change_permission(request):
             raise PermissionDenied
         site = self.get_visible_object(request, str(object_id))
-        context = {**console.each_context(request), "title": f"Connection of {site}", "site": site}
+        context = {
+            **console.each_context(request),
+            "title": gettext("Connection of {site}").format(site=site),
+            "site": site,
+        }
         findings = describe_findings(health.examine_hosts(site))
         return TemplateResponse(request, "admin/portal/connection.html", context | findings)
 

@@ -8,6 +8,7 @@ from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
 
 from autosubmit_portal.access.models import SiteAccount, SitePolicy, SiteRole
 from autosubmit_portal.console.parts.base import ConsoleAdmin
@@ -63,7 +64,7 @@ class SiteRoleAdmin(RightsAdmin):
     list_select_related = ("user", "site")
     readonly_fields = ("source",)
     search_fields = ("user__username",)
-    search_placeholder = "person"
+    search_placeholder = gettext_lazy("person")
 
 
 @admin.register(SiteAccount, site=console)
@@ -73,7 +74,7 @@ class SiteAccountAdmin(RightsAdmin):
     list_display = ("user", "unix_name", "site")
     list_select_related = ("user", "site")
     search_fields = ("user__username", "unix_name")
-    search_placeholder = "person or Unix user"
+    search_placeholder = gettext_lazy("person or Unix user")
 
 
 @admin.register(SitePolicy, site=console)

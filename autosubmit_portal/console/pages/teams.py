@@ -19,6 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from autosubmit_portal.access.models import Coverage, Delegation, Membership, SiteAccount, SitePolicy, SiteRole, Team
@@ -45,7 +46,7 @@ from autosubmit_portal.console.site import console
 
 def describe_coverage(team: Team) -> str:
     """Return the lines of the coverage of a team in words."""
-    return "; or ".join(part.described for part in team.coverages.all())
+    return gettext("; or ").join(part.described for part in team.coverages.all())
 
 
 def list_managers(team: Any) -> list[str]:
@@ -61,7 +62,7 @@ class TeamAdmin(NamedAdmin):
     page_template = "admin/portal/team.html"
     list_display = ("slug", "name", "people", "covered", "managers", "lent", "described")
     search_fields = ("slug", "name")
-    search_placeholder = "team"
+    search_placeholder = gettext_lazy("team")
     ordering = ("slug",)
 
     csv_columns = {
@@ -75,10 +76,10 @@ class TeamAdmin(NamedAdmin):
         "coverage": describe_coverage,
     }
 
-    people = make_column("People", lambda team: team.number_of_people)
-    covered = make_column("Experiments now", lambda team: team.number_of_experiments)
-    lent = make_column("Delegations", lambda team: team.number_of_delegations)
-    described = make_column("Coverage", describe_coverage)
+    people = make_column(gettext_lazy("People"), lambda team: team.number_of_people)
+    covered = make_column(gettext_lazy("Experiments now"), lambda team: team.number_of_experiments)
+    lent = make_column(gettext_lazy("Delegations"), lambda team: team.number_of_delegations)
+    described = make_column(gettext_lazy("Coverage"), describe_coverage)
 
     def get_urls(self) -> list[URLPattern]:
         """Add the form for a new team, and what is changed on the page of one."""
@@ -141,7 +142,7 @@ class TeamAdmin(NamedAdmin):
         ]
         return {"beside": beside}
 
-    @admin.display(description="Managers")
+    @admin.display(description=gettext_lazy("Managers"))
     def managers(self, team: Any) -> SafeString:
         """Name its managers, each once."""
         return format_html_join(", ", "{}", ((name,) for name in list_managers(team)))
@@ -175,7 +176,12 @@ class TeamAdmin(NamedAdmin):
                     line.instance.team = team
                     line.save()
             return HttpResponseRedirect(self.get_address("change", team))
-        context = {"title": "New team", "form": form, "coverage_form": line, "preview": self.get_address("preview")}
+        context = {
+            "title": gettext("New team"),
+            "form": form,
+            "coverage_form": line,
+            "preview": self.get_address("preview"),
+        }
         return self.render_page(request, "admin/portal/team_form.html", None, context)
 
     def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -186,7 +192,7 @@ class TeamAdmin(NamedAdmin):
         form = TeamForm(request.POST if request.method == "POST" else None, instance=team)
         if form.is_bound and form.is_valid():
             return HttpResponseRedirect(self.get_address("change", form.save()))
-        context = {"title": f"Change {name}", "form": form, "back": back}
+        context = {"title": gettext("Change {name}").format(name=name), "form": form, "back": back}
         return self.render_page(request, "admin/portal/team_form.html", team, context)
 
     def remove_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -217,7 +223,9 @@ class TeamAdmin(NamedAdmin):
 
         def save() -> str:
             row = team_changes.put_member(team, team_changes.Place(**form.cleaned_data), actor=request.user)
-            return f"{row.user} is {row.get_role_display().lower()} of {team.name} now."
+            return gettext("{person} is {role} of {team} now.").format(
+                person=row.user, role=row.get_role_display().lower(), team=team.name
+            )
 
         return self._save(request, team, {"member_form": form}, save)
 
@@ -229,7 +237,7 @@ class TeamAdmin(NamedAdmin):
 
         def save() -> str:
             team_changes.put_coverage(form.save(commit=False), actor=request.user)
-            return f"{team.name} covers {form.instance.described} now."
+            return gettext("{name} covers {described} now.").format(name=team.name, described=form.instance.described)
 
         return self._save(request, team, {"coverage_form": form}, save)
 
@@ -242,7 +250,10 @@ class TeamAdmin(NamedAdmin):
         def save() -> str:
             experiment = form.cleaned_data["experiment"]
             is_new = team_changes.pick(team, experiment, actor=request.user)
-            return f"{experiment} is of {team.name}" + (" now." if is_new else " already.")
+            said = (
+                gettext("{experiment} is of {team} now.") if is_new else gettext("{experiment} is of {team} already.")
+            )
+            return said.format(experiment=experiment, team=team.name)
 
         return self._save(request, team, {"experiment_form": form}, save)
 
@@ -252,7 +263,9 @@ class TeamAdmin(NamedAdmin):
         def drop(team: Team) -> str:
             row = get_object_or_404(team.memberships.select_related("user", "team"), pk=row_id)
             team_changes.drop_member(row, actor=request.user)
-            return f"{row.user} is not {row.get_role_display().lower()} of {team.name} any more."
+            return gettext("{person} is not {role} of {team} any more.").format(
+                person=row.user, role=row.get_role_display().lower(), team=team.name
+            )
 
         return self._drop(request, object_id, teams.may_change_members, drop)
 
@@ -262,7 +275,9 @@ class TeamAdmin(NamedAdmin):
         def drop(team: Team) -> str:
             row = get_object_or_404(team.coverages.select_related("site", "team"), pk=row_id)
             team_changes.drop(row, actor=request.user)
-            return f"{team.name} does not cover {row.described} any more."
+            return gettext("{name} does not cover {described} any more.").format(
+                name=team.name, described=row.described
+            )
 
         return self._drop(request, object_id, teams.may_change, drop)
 
@@ -272,7 +287,9 @@ class TeamAdmin(NamedAdmin):
         def drop(team: Team) -> str:
             row = get_object_or_404(team.picked.select_related("experiment", "team"), pk=row_id)
             team_changes.drop(row, actor=request.user)
-            return f"{row.experiment} is not added to {team.name} by hand any more."
+            return gettext("{experiment} is not added to {name} by hand any more.").format(
+                experiment=row.experiment, name=team.name
+            )
 
         return self._drop(request, object_id, teams.may_change, drop)
 

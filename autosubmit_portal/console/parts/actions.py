@@ -14,10 +14,12 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console.parts.forms import ActionForm
+from autosubmit_portal.console.parts.presentation import translate
 from autosubmit_portal.console.parts.times import put_into_zone
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.batches import read_facts
@@ -214,33 +216,36 @@ def get_http_status(refusal: Exception) -> int:
 def explain_refusal(refusal: Exception) -> SafeString | str:
     """Say the refusal, with a link to the action that is in the way."""
     action_id = getattr(refusal, "action_id", None)
+    said = put_into_zone(translate(refusal))
     if action_id is None:
-        return put_into_zone(str(refusal))
-    text = put_into_zone(str(refusal))
-    return format_html('{} <a href="{}">Show action {}</a>', text, get_action_address(action_id), action_id)
+        return said
+    shown = gettext("Show action {number}").format(number=action_id)
+    return format_html('{} <a href="{}">{}</a>', said, get_action_address(action_id), shown)
 
 
 def show_answers(request: HttpRequest, kind: ActionKind, answers: Sequence[Answer]) -> None:
     """Leave one message per answer for the next page."""
     for answer in answers:
         if answer.action:
-            link = get_action_address(answer.action.pk)
-            said = "this form was sent before, and made" if answer.action.is_replay else "requested as"
-            waits = answer.action.state == State.AWAITING_APPROVAL
-            text = format_html(
-                '{} {}: {} <a href="{}">action {}</a>{}.',
-                kind.title,
-                answer.subject,
-                said,
-                link,
-                answer.action.pk,
-                ", which waits for the approval of a second person" if waits else "",
-            )
-            messages.success(request, text)
+            messages.success(request, _say_requested(kind, answer.subject, answer.action))
         elif answer.refusal and not isinstance(answer.refusal, InvalidParameters):
             messages.error(request, explain_refusal(answer.refusal))
         elif answer.refusal:
             messages.error(request, f"{answer.subject}: {answer.refusal}")
+
+
+def _say_requested(kind: ActionKind, subject: Subject, action: Action) -> SafeString:
+    address, title = get_action_address(action.pk), gettext(kind.title)
+    if action.is_replay:
+        said = gettext('{kind} {subject}: this form was sent before, and made <a href="{address}">action {number}</a>.')
+    elif action.state == State.AWAITING_APPROVAL:
+        said = gettext(
+            '{kind} {subject}: requested as <a href="{address}">action {number}</a>, which waits for the approval of a '
+            "second person."
+        )
+    else:
+        said = gettext('{kind} {subject}: requested as <a href="{address}">action {number}</a>.')
+    return format_html(said, kind=title, subject=subject, address=address, number=action.pk)
 
 
 def get_action_address(action_id: int) -> str:

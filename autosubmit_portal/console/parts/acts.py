@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from autosubmit_portal.audit.models import AuditEntry
-from autosubmit_portal.console.parts.presentation import format_duration, kind_title
+from autosubmit_portal.console.parts.presentation import format_duration
 from experiments.activity import Act
 from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Action, Experiment, State
@@ -16,8 +17,9 @@ from jobs.autosubmit.secrets import mask_text
 
 SOMEBODY = "somebody"
 
+CHANGES = ("created", "changed", "deleted")
 _IRREGULAR = {"set": "set", "stop": "stopped"}
-_OUTSIDE_WORDS = {
+OUTSIDE_WORDS = {
     "run_started": "started a run of",
     "jobs_changed": "set statuses of jobs of",
     "job_list_changed": "generated the job list of",
@@ -29,13 +31,13 @@ _OUTSIDE_WORDS = {
     "deleted": "deleted",
     "description_changed": "described anew",
 }
-_ENDINGS = {"finished": "finished", "stopped": "was stopped", "killed": "was killed"}
-_DECISIONS = {
+ENDINGS = {"finished": "finished", "stopped": "was stopped", "killed": "was killed"}
+DECISIONS = {
     "action.approved": "approved of",
     "action.rejected": "rejected",
     "action.cancel_requested": "asked to cancel",
 }
-_OF_NOTES = {
+OF_NOTES = {
     "note.written": "wrote a note on",
     "note.acknowledged": "has seen and taken",
     "note.removed": "removed a note on",
@@ -89,8 +91,8 @@ def tell(acts: Iterable[Act]) -> list[Line]:
 
 
 def _tell_action(action: Action, act: Act) -> Line:
-    decided = f"Approved by {action.approved_by_name}." if action.approved_by_name else ""
-    cancelled = f"Cancelled by {action.cancelled_by}." if action.cancelled_by else ""
+    decided = gettext("Approved by {name}.").format(name=action.approved_by_name) if action.approved_by_name else ""
+    cancelled = gettext("Cancelled by {name}.").format(name=action.cancelled_by) if action.cancelled_by else ""
     said = "" if action.state == State.SUCCEEDED else action.message
     return Line(
         key=act.key,
@@ -101,7 +103,7 @@ def _tell_action(action: Action, act: Act) -> Line:
         subject=action.expid,
         site=str(action.site),
         address=reverse("admin:experiments_action_change", args=[action.pk]),
-        outcome=State(action.state).label.lower(),
+        outcome=str(State(action.state).label).lower(),
         look=_LOOKS.get(State(action.state), action.state),
         experiment=action.experiment,
         reason=mask_text(action.reason),
@@ -115,11 +117,50 @@ def _tell_action(action: Action, act: Act) -> Line:
 def describe_action(action: Action) -> str:
     """Say what somebody did by an action, before the name of the experiment; or asked for, if it was not done."""
     if action.is_dry_run:
-        return f"tried without saving: {kind_title(action.kind).lower()} of"
-    words, is_new = kind_title(action.kind).lower(), _makes_something(action.kind)
-    of = " of" if " " in words and not is_new else ""
+        return gettext(say_tried(action.kind))
     is_done = action.state in (State.SUCCEEDED, State.RUNNING)
-    return f"{_put_into_past(words)}{of}" if is_done else f"asked to {words}{of}"
+    return gettext(say_done(action.kind) if is_done else say_asked(action.kind))
+
+
+# These make the English sentences, each of which is translated as a whole (`console/words.py`).
+
+
+def say_tried(kind: str) -> str:
+    """Say that a dry run was made."""
+    return f"tried without saving: {_get_words(kind)} of"
+
+
+def say_done(kind: str) -> str:
+    """Say that something was done."""
+    return f"{_put_into_past(_get_words(kind))}{_choose_preposition(kind)}"
+
+
+def say_asked(kind: str) -> str:
+    """Say that something was asked for, and not done."""
+    return f"asked to {_get_words(kind)}{_choose_preposition(kind)}"
+
+
+def say_decided(event: str, kind: str) -> str:
+    """Say what somebody decided about what another has asked for."""
+    return f"{DECISIONS[event]} “{_get_words(kind)}” of"
+
+
+def say_recorded(event: str) -> str:
+    """Say what was recorded."""
+    return f"{event.replace('.', ' ', 1)}:".replace("_", " ")
+
+
+def say_ended(ending: str) -> str:
+    """Say how a run outside the portal has ended."""
+    return f"had a run that {ENDINGS.get(ending, 'ended')}:"
+
+
+def _get_words(kind: str) -> str:
+    return CATALOGUE[kind].title.lower() if kind in CATALOGUE else kind.lower()
+
+
+def _choose_preposition(kind: str) -> str:
+    return " of" if " " in _get_words(kind) and not _makes_something(kind) else ""
 
 
 def _makes_something(kind: str) -> bool:
@@ -134,16 +175,16 @@ def _put_into_past(words: str) -> str:
 
 def _tell_entry(act: Act) -> Line:
     entry = act.entry or AuditEntry()
-    thing, _, happened = entry.event.partition(".")
+    happened = entry.event.partition(".")[2]
     is_outside = happened.endswith("_outside")
     details: Mapping[str, Any] = entry.details
     owner = str(details.get("owner", "")) if is_outside and happened.startswith("run_") else ""
     return Line(
         key=act.key,
         at=act.at,
-        person=entry.actor_name or owner or (SOMEBODY if is_outside else entry.door),
+        person=entry.actor_name or owner or (gettext(SOMEBODY) if is_outside else entry.door),
         on_behalf_of=entry.on_behalf_of,
-        words=_describe_entry(entry, thing, happened),
+        words=_describe_entry(entry, happened),
         subject=entry.expid or entry.subject,
         site=entry.site,
         address=reverse("admin:audit_auditentry_change", args=[entry.pk]),
@@ -154,25 +195,24 @@ def _tell_entry(act: Act) -> Line:
     )
 
 
-def _describe_entry(entry: AuditEntry, thing: str, happened: str) -> str:
+def _describe_entry(entry: AuditEntry, happened: str) -> str:
     if happened == "run_ended_outside":
-        return f"had a run that {_ENDINGS.get(entry.details.get('ending', ''), 'ended')}:"
+        return gettext(say_ended(entry.details.get("ending", "")))
     if happened.endswith("_outside"):
-        return _OUTSIDE_WORDS.get(happened.removesuffix("_outside"), happened.replace("_", " "))
-    asked = kind_title(entry.kind).lower()
-    if entry.event in _OF_NOTES:
-        return _OF_NOTES[entry.event]
-    if entry.event in _DECISIONS:
-        return f"{_DECISIONS[entry.event]} “{asked}” of"
+        return gettext(OUTSIDE_WORDS.get(happened.removesuffix("_outside"), happened.replace("_", " ")))
+    if entry.event in OF_NOTES:
+        return gettext(OF_NOTES[entry.event])
+    if entry.event in DECISIONS:
+        return gettext(say_decided(entry.event, entry.kind))
     if entry.event == "action.refused" and entry.kind:
-        return f"asked to {asked}{' of' if ' ' in asked else ''}"
-    return f"{thing} {happened}:".replace("_", " ")
+        return gettext(say_asked(entry.kind))
+    return gettext(say_recorded(entry.event))
 
 
 def _get_outcome(happened: str) -> str:
     if happened.endswith("_outside"):
-        return "outside the portal"
-    return "refused" if happened.endswith("refused") else ""
+        return gettext("outside the portal")
+    return gettext("refused") if happened.endswith("refused") else ""
 
 
 def _get_look(happened: str, details: Mapping[str, Any]) -> str:

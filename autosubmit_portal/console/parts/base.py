@@ -15,11 +15,13 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts import csv_lists
 from autosubmit_portal.console.parts.actions import explain_refusal
+from autosubmit_portal.console.text import Text
 from experiments.actions.refusals import Refusal
 
 # Counting a table of millions costs more than the page; beyond this a filter serves better than page numbers.
@@ -108,7 +110,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
     show_full_result_count = False
     paginator = BoundedPaginator
     live_seconds = 0
-    search_placeholder = "Search"
+    search_placeholder: Text = gettext_lazy("Search")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list with what the template needs to keep it live, or answer it as CSV."""
@@ -239,7 +241,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
         """Answer 404 for missing and hidden rows, where Django would redirect to the first page."""
-        raise Http404(f"There is no such {opts.verbose_name}.")
+        raise Http404(gettext("There is no such {verbose_name}.").format(verbose_name=opts.verbose_name))
 
 
 class ReadOnlyAdmin(ConsoleAdmin):

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from django.utils.translation import gettext, ngettext
+
 from experiments.performance.costs import Cost
 
 WIDTH, HEIGHT = 960, 160
@@ -42,11 +44,14 @@ class ChunkBars:
         """What a screen reader says of the drawing."""
         runs = [chunk.run for chunk in self.chunks if chunk.runs]
         if not runs:
-            return f"No chunk of {self.section} is measured."
-        return (
-            f"Time of {len(runs):,} chunks of {self.section}: a job runs between {min(runs):,.0f} and "
-            f"{max(runs):,.0f} seconds."
+            return gettext("No chunk of {section} is measured.").format(section=self.section)
+        said = ngettext(
+            "Time of {count} chunk of {section}: a job runs between {least} and {most} seconds.",
+            "Time of {count} chunks of {section}: a job runs between {least} and {most} seconds.",
+            len(runs),
         )
+        least, most = f"{min(runs):,.0f}", f"{max(runs):,.0f}"
+        return said.format(count=f"{len(runs):,}", section=self.section, least=least, most=most)
 
     def list_bars(self) -> Iterator[Bar]:
         """Yield the parts of the bars, from the left."""
@@ -64,5 +69,5 @@ class ChunkBars:
             height = seconds * scale
             y -= height
             if height:
-                title = f"{chunk.name or 'no chunk'}: {look} {seconds:,.0f} s"
+                title = f"{chunk.name or gettext('no chunk')}: {gettext(look)} {seconds:,.0f} s"
                 yield Bar(look, round(x, 1), round(y, 2), round(width, 1), round(height, 2), title)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import Count, Min, Q, QuerySet
+from django.utils.translation import gettext
 
 from autosubmit_portal.access.models import Coverage, Membership, SiteAccount, Team
 from autosubmit_portal.access.rights.grants import Grant, Part, make_condition, make_covering_grants
@@ -104,7 +105,7 @@ def _list_of_members(team: Team, sites: "QuerySet[Site]") -> list[Suggestion]:
     for account in accounts.order_by("user__username")[: 2 * MOST_SUGGESTED]:
         seen = foresee(Coverage(site=account.site, owner=account.unix_name), team)
         if seen.new:
-            why = f"of {_name(account.user)}, who is in the team"
+            why = gettext("of {user}, who is in the team").format(user=_name(account.user))
             example = seen.first[0].expid
             found.append(Suggestion(account.site, account.unix_name, "", seen.new, example, why))
     return found
@@ -127,7 +128,12 @@ def _group(free: "QuerySet[Experiment]", by: str, sites: dict[int, Site]) -> lis
     rows: list[Any] = list(counted.order_by("-number", by)[:MOST_SUGGESTED])
     return [
         Suggestion(
-            sites[row["site_id"]], row.get("owner", ""), row.get("hpc", ""), row["number"], row["example"], "of no team"
+            sites[row["site_id"]],
+            row.get("owner", ""),
+            row.get("hpc", ""),
+            row["number"],
+            row["example"],
+            gettext("of no team"),
         )
         for row in rows
         if by != "owner" or get_uid(row["owner"]) is not None

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Count, QuerySet
 from django.db.models.functions import TruncHour
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from experiments.models import State
 
@@ -61,10 +62,11 @@ class Strip:
     def summary(self) -> str:
         """What a screen reader says of the picture."""
         sums = {sort: sum(getattr(hour, sort) for hour in self.hours) for sort in _SORTS}
-        return (
-            f"In the last {HOURS} hours {sums['succeeded']:,} actions succeeded, {sums['failed']:,} failed and "
-            f"{sums['other']:,} ended otherwise or go on; {sums['experiments']:,} experiments got failed jobs."
+        said = gettext(
+            "In the last {hours} hours {succeeded} actions succeeded, {failed} failed and {other} ended otherwise or "
+            "go on; {experiments} experiments got failed jobs."
         )
+        return said.format(hours=HOURS, **{sort: f"{total:,}" for sort, total in sums.items()})
 
     @property
     def width(self) -> int:

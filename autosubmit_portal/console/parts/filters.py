@@ -5,12 +5,14 @@ from typing import Any
 from django.contrib.admin import RelatedFieldListFilter, SimpleListFilter
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.events import filter_between, filter_like
 from autosubmit_portal.audit.origin import Door
-from autosubmit_portal.audit.periods import PERIODS, get_bounds
+from autosubmit_portal.audit.periods import PERIODS, describe_period, get_bounds
 from autosubmit_portal.console.parts.base import parse_number
+from autosubmit_portal.console.text import Text
 from autosubmit_portal.distinct import list_distinct
 from experiments.attention.rules import TITLES
 from experiments.models import Experiment, Site
@@ -45,11 +47,11 @@ class ConditionFilter(SimpleListFilter):
     """Rows that meet a condition, or that do not."""
 
     condition: Q
-    labels = ("Yes", "No")
+    labels: tuple[Text, Text] = (gettext_lazy("Yes"), gettext_lazy("No"))
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Yes and no."""
-        return [("yes", self.labels[0]), ("no", self.labels[1])]
+        return [("yes", str(self.labels[0])), ("no", str(self.labels[1]))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the condition."""
@@ -64,11 +66,15 @@ class ConditionFilter(SimpleListFilter):
 class AttentionFilter(SimpleListFilter):
     """Experiments that need somebody, or of which a rule says so."""
 
-    title, parameter_name = "needs you", "attention"
+    title, parameter_name = gettext_lazy("needs you"), "attention"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Yes, no, and the rules."""
-        return [("yes", "Needs somebody"), ("no", "Needs nobody"), *TITLES.items()]
+        return [
+            ("yes", gettext("Needs somebody")),
+            ("no", gettext("Needs nobody")),
+            *((rule, gettext(title)) for rule, title in TITLES.items()),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the choice."""
@@ -82,48 +88,48 @@ class AttentionFilter(SimpleListFilter):
 class RunningFilter(ConditionFilter):
     """Experiments that run."""
 
-    title, parameter_name = "running", "running"
+    title, parameter_name = gettext_lazy("running"), "running"
     condition = Q(is_running=True)
-    labels = ("Running", "Not running")
+    labels = (gettext_lazy("Running"), gettext_lazy("Not running"))
 
 
 class FailedFilter(ConditionFilter):
     """Experiments with failed jobs."""
 
-    title, parameter_name = "failed jobs", "failed"
+    title, parameter_name = gettext_lazy("failed jobs"), "failed"
     condition = Q(failed_jobs__gt=0)
-    labels = ("Has failed jobs", "Has none")
+    labels = (gettext_lazy("Has failed jobs"), gettext_lazy("Has none"))
 
 
 class ProblemFilter(ConditionFilter):
     """Experiments whose files could not be read."""
 
-    title, parameter_name = "problem", "problem"
+    title, parameter_name = gettext_lazy("problem"), "problem"
     condition = ~Q(problem="")
-    labels = ("Has a problem", "Reads well")
+    labels = (gettext_lazy("Has a problem"), gettext_lazy("Reads well"))
 
 
 class DisagreementFilter(ConditionFilter):
     """Experiments of which the database, the process and the job list say different things."""
 
-    title, parameter_name = "evidence", "disagrees"
+    title, parameter_name = gettext_lazy("evidence"), "disagrees"
     condition = ~Q(disagreement="")
-    labels = ("Contradicted", "Agrees")
+    labels = (gettext_lazy("Contradicted"), gettext_lazy("Agrees"))
 
 
 class GoneFilter(SimpleListFilter):
     """Experiments that are gone from the store; they are left out by default."""
 
-    title, parameter_name = "store", "store"
+    title, parameter_name = gettext_lazy("store"), "store"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """What the store has, what it had, or both."""
-        return [("gone", "Gone"), ("all", "All")]
+        return [("gone", gettext("Gone")), ("all", gettext("All"))]
 
     def choices(self, changelist: Any) -> Any:
         """Say what the default is, which comes first."""
         default, *others = super().choices(changelist)
-        return [{**default, "display": "In the store"}, *others]
+        return [{**default, "display": gettext("In the store")}, *others]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the choice."""
@@ -143,7 +149,7 @@ class SiteFilter(RelatedFieldListFilter):
 class ExperimentFilter(LinkedFilter):
     """Rows of one experiment: the one that a link names, or one of those that run."""
 
-    title, parameter_name, is_number = "experiment", "experiment", True
+    title, parameter_name, is_number = gettext_lazy("experiment"), "experiment", True
     most_offered = 20
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -173,7 +179,7 @@ class ValueFilter(LinkedFilter):
 class OwnerFilter(ValueFilter):
     """Experiments of an owner."""
 
-    title, parameter_name = "owner", "owner"
+    title, parameter_name = gettext_lazy("owner"), "owner"
 
 
 class HpcFilter(ValueFilter):
@@ -191,29 +197,29 @@ class ExpidFilter(LinkedFilter):
 class ActorFilter(LinkedFilter):
     """What somebody did."""
 
-    title, parameter_name = "actor", "actor_name"
+    title, parameter_name = gettext_lazy("actor"), "actor_name"
 
 
 class CredentialFilter(LinkedFilter):
     """What was done with a credential, such as an API token."""
 
-    title, parameter_name = "credential", "credential"
+    title, parameter_name = gettext_lazy("credential"), "credential"
 
 
 class OnBehalfOfFilter(LinkedFilter):
     """What was done for somebody."""
 
-    title, parameter_name = "done for", "on_behalf_of"
+    title, parameter_name = gettext_lazy("done for"), "on_behalf_of"
 
 
 class PeriodFilter(SimpleListFilter):
     """Audit entries of a time in words."""
 
-    title, parameter_name = "when", "period"
+    title, parameter_name = gettext_lazy("when"), "period"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The times."""
-        return [(name, name.replace("_", " ").capitalize()) for name in PERIODS]
+        return [(name, gettext(describe_period(name))) for name in PERIODS]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the choice."""
@@ -224,51 +230,51 @@ class PeriodFilter(SimpleListFilter):
 class ActionIdFilter(LinkedFilter):
     """What belongs to an action."""
 
-    title, parameter_name, is_number = "action", "action_id", True
+    title, parameter_name, is_number = gettext_lazy("action"), "action_id", True
 
 
 class DoorFilter(LinkedFilter):
     """Rows by how somebody came in: all ways, whether they occur or not."""
 
-    title, parameter_name = "door", "door"
+    title, parameter_name = gettext_lazy("door"), "door"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The ways."""
-        return [(door.value, door.value.capitalize() if door is not Door.API else "API") for door in Door]
+        return [(door.value, gettext(door.value).capitalize() if door is not Door.API else "API") for door in Door]
 
 
 class EventFilter(SimpleListFilter):
     """Audit entries by what they are about."""
 
-    title, parameter_name = "event", "event"
+    title, parameter_name = gettext_lazy("event"), "event"
     starts = (
-        (REFUSED, "All refused requests"),
-        ("action.", "Actions"),
-        ("action.requested", "Actions requested"),
-        ("action.refused", "Actions refused"),
-        ("action.failed", "Actions failed"),
-        ("action.approved", "Actions approved"),
-        ("action.rejected", "Actions rejected"),
-        ("experiment.", "Outside of the portal"),
-        ("sign_in.", "Sign-ins"),
-        ("sign_in.failed", "Failed sign-ins"),
-        ("user.", "Accounts"),
-        ("group.", "Groups"),
-        ("site.", "Sites"),
-        ("freeze.", "Freezes"),
-        ("delegation.", "Delegations"),
-        ("team.", "Teams"),
-        ("membership.", "Members of teams"),
-        ("coverage.", "Coverage of teams"),
-        ("site_role.", "Roles at sites"),
-        ("site_account.", "Accounts at sites"),
-        ("site_policy.", "Policies of sites"),
-        ("api_token.", "API tokens"),
+        (REFUSED, gettext_lazy("All refused requests")),
+        ("action.", gettext_lazy("Actions")),
+        ("action.requested", gettext_lazy("Actions requested")),
+        ("action.refused", gettext_lazy("Actions refused")),
+        ("action.failed", gettext_lazy("Actions failed")),
+        ("action.approved", gettext_lazy("Actions approved")),
+        ("action.rejected", gettext_lazy("Actions rejected")),
+        ("experiment.", gettext_lazy("Outside of the portal")),
+        ("sign_in.", gettext_lazy("Sign-ins")),
+        ("sign_in.failed", gettext_lazy("Failed sign-ins")),
+        ("user.", gettext_lazy("Accounts")),
+        ("group.", gettext_lazy("Groups")),
+        ("site.", gettext_lazy("Sites")),
+        ("freeze.", gettext_lazy("Freezes")),
+        ("delegation.", gettext_lazy("Delegations")),
+        ("team.", gettext_lazy("Teams")),
+        ("membership.", gettext_lazy("Members of teams")),
+        ("coverage.", gettext_lazy("Coverage of teams")),
+        ("site_role.", gettext_lazy("Roles at sites")),
+        ("site_account.", gettext_lazy("Accounts at sites")),
+        ("site_policy.", gettext_lazy("Policies of sites")),
+        ("api_token.", gettext_lazy("API tokens")),
     )
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The kinds of events."""
-        return list(self.starts)
+        return [(start, str(title)) for start, title in self.starts]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Apply the choice."""

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import navigation
@@ -72,7 +73,7 @@ def find_experiments(user: Any, text: str) -> Hits:
         Hit(one.expid, one.description, reverse("admin:experiments_experiment_change", args=[one]))
         for one in found[:MOST]
     ]
-    return Hits("Experiments", hits, _link_to_more("experiments_experiment", text, found))
+    return Hits(gettext("Experiments"), hits, _link_to_more("experiments_experiment", text, found))
 
 
 def find_of_site(user: Any, site: Site, text: str) -> list[Experiment]:
@@ -93,27 +94,30 @@ def _search(visible: "QuerySet[Any]", text: str) -> list[Any]:
 def find_jobs(user: Any, text: str) -> Hits:
     """Return jobs whose names have all words of the text. A word of one or two letters alone would find most jobs."""
     if max(map(len, text.split())) < GROUP:
-        return Hits("Jobs", [])
+        return Hits(gettext("Jobs"), [])
     named = narrow(Job.objects.visible_to(user).filter(_has_all("name", text)), text)
     # Which they are is asked for alone: beside other tables SQLite would read all jobs to sort them.
     keys = list(named.order_by("-pk").values_list("pk", flat=True)[: MOST + 1])
     found = list(Job.objects.filter(pk__in=keys).select_related("experiment__site").order_by("-pk"))
     hits = [Hit(one.name, one.status, reverse("admin:jobs_job_change", args=[one])) for one in found[:MOST]]
-    return Hits("Jobs", hits, _link_to_more("jobs_job", text, found))
+    return Hits(gettext("Jobs"), hits, _link_to_more("jobs_job", text, found))
 
 
 def find_people(user: Any, text: str) -> Hits:
     """Return owners of experiments, and accounts for those who may see them, whose names begin with the text."""
     experiments = reverse("admin:experiments_experiment_changelist")
     owners = [name for name in _list_owners(user) if name.lower().startswith(text.lower())]
-    hits = [Hit(name, "Experiments of this owner", f"{experiments}?{urlencode({'owner': name})}") for name in owners]
+    hits = [
+        Hit(name, gettext("Experiments of this owner"), f"{experiments}?{urlencode({'owner': name})}")
+        for name in owners
+    ]
     if policy.list_browsable(user, [User]):
         rows = User.objects.filter(make_prefix_condition("username", text)).order_by("username")
         hits += [
-            Hit(one.username, one.get_full_name() or "Account", reverse("admin:auth_user_change", args=[one]))
+            Hit(one.username, one.get_full_name() or gettext("Account"), reverse("admin:auth_user_change", args=[one]))
             for one in rows[:MOST]
         ]
-    return Hits("People", hits[:MOST])
+    return Hits(gettext("People"), hits[:MOST])
 
 
 def find_accounts(text: str) -> list[User]:
@@ -126,9 +130,11 @@ def find_accounts(text: str) -> list[User]:
 def find_pages(user: Any, text: str) -> Hits:
     """Return pages whose names have a word that begins with the text."""
     wanted = text.lower()
-    named = [page for page in navigation.ALL if any(name.startswith(wanted) for name in _list_ends(page.name.lower()))]
+    named = [
+        page for page in navigation.ALL if any(name.startswith(wanted) for name in _list_ends(str(page.name).lower()))
+    ]
     seen = navigation.filter_seen(user, named) if named else []
-    return Hits("Pages", [Hit(page.name, page.about, page.address) for page in seen[:MOST]])
+    return Hits(gettext("Pages"), [Hit(str(page.name), str(page.about), page.address) for page in seen[:MOST]])
 
 
 def _list_ends(name: str) -> Iterator[str]:

@@ -6,8 +6,11 @@ from typing import Any
 
 from django import forms
 from django.forms.boundfield import BoundField
+from django.forms.utils import pretty_name
 from django.http import QueryDict
+from django.utils.translation import gettext, gettext_lazy
 
+from autosubmit_portal.console.parts.presentation import translate
 from experiments.actions.refusals import InvalidParameters
 from experiments.autosubmit.command import Option, OptionType
 from experiments.autosubmit.ways import Question, Way
@@ -21,18 +24,23 @@ KEY = "idempotency_key"
 class RuledForm(forms.Form):
     """A form whose rules stand elsewhere, and whose errors come back from there."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.label = gettext(pretty_name(name)) if field.label is None else field.label
+
     def clean(self) -> dict[str, Any]:
         """Refuse a field that says two things, which no browser sends: Django would take the last one."""
         for name in self.fields:
             if name in self.cleaned_data and self._is_contradictory(name):
-                self.add_error(name, "Given more than once. Give it once.")
+                self.add_error(name, gettext("Given more than once. Give it once."))
         return self.cleaned_data
 
     def show_errors(self, refusal: Any) -> None:
         """Put each of its `errors` at the field; those of fields that are not shown go above the form."""
         for name, messages in refusal.errors.items():
             field = name if name in self.fields else None
-            for message in messages:
+            for message in map(translate, messages):
                 if message not in self.errors.get(name, ()):
                     self.add_error(field, message)
 
@@ -80,9 +88,7 @@ class ActionForm(RuledForm):
         examples = {option.name: option.example for option in self.options}
         missing = [name for name in way.needs if name not in kept]
         if missing:
-            raise InvalidParameters(
-                {name: [f"“{way.title}” needs it. Fill it in, such as {examples[name]}."] for name in missing}
-            )
+            raise InvalidParameters({name: [_say_needed(way, examples[name])] for name in missing})
         return {**kept, **way.sets}
 
     def read_reason(self) -> str:
@@ -98,6 +104,11 @@ class ActionForm(RuledForm):
     def read_key(self) -> str:
         """Return what the browser calls this request, blank if nothing."""
         return str(self.data.get(KEY, ""))
+
+
+def _say_needed(way: Way, example: Any) -> str:
+    said = gettext("“{way}” needs it. Fill it in, such as {example}.")
+    return said.format(way=gettext(way.title), example=example)
 
 
 def make_form(kind: ActionKind, *, fixed: Collection[str] = ()) -> type[ActionForm]:
@@ -116,7 +127,7 @@ def make_form(kind: ActionKind, *, fixed: Collection[str] = ()) -> type[ActionFo
     fields[REASON] = forms.CharField(
         required=False,
         widget=forms.TextInput(attrs={"maxlength": 500, "autocomplete": "off"}),
-        help_text="Why. Kept in the audit trail next to your name.",
+        help_text=gettext_lazy("Why. Kept in the audit trail next to your name."),
     )
     return type("ActionForm", (ActionForm,), {"options": options, "questions": kind.questions, **fields})
 
@@ -146,13 +157,13 @@ def recognise_answers(kind: ActionKind, values: Mapping[str, Any]) -> dict[str, 
 
 def make_field(option: Option) -> forms.Field:
     """Return the form field of an option. Nothing is required here: the serializer says so, once."""
-    common: dict[str, Any] = {"label": get_label(option), "help_text": option.help, "required": False}
+    common: dict[str, Any] = {"label": get_label(option), "help_text": gettext(option.help), "required": False}
     choices = [(choice, choice) for choice in option.choices]
     match option.type:
         case OptionType.FLAG:
             field: forms.Field = forms.BooleanField(**common)
         case OptionType.CHOICE:
-            field = forms.CharField(widget=forms.Select(choices=[("", "Choose…"), *choices]), **common)
+            field = forms.CharField(widget=forms.Select(choices=[("", gettext("Choose…")), *choices]), **common)
         case OptionType.LIST if option.choices:
             field = forms.MultipleChoiceField(choices=choices, widget=forms.CheckboxSelectMultiple, **common)
         case OptionType.LIST | OptionType.LONG_TEXT:
@@ -166,9 +177,9 @@ def make_field(option: Option) -> forms.Field:
 
 def make_question_field(question: Question) -> forms.Field:
     """Return the field of a question: boxes where a way has fields of its own, which stand below its box."""
-    choices = [(way.name, way.title) for way in question.ways]
+    choices = [(way.name, gettext(way.title)) for way in question.ways]
     widget: type[forms.Widget] = forms.RadioSelect if has_own_options(question) else forms.Select
-    return forms.ChoiceField(label=question.label, choices=choices, widget=widget, required=False)
+    return forms.ChoiceField(label=gettext(question.label), choices=choices, widget=widget, required=False)
 
 
 def has_own_options(question: Question) -> bool:
@@ -179,7 +190,7 @@ def has_own_options(question: Question) -> bool:
 def get_label(option: Option) -> str:
     """Return the name of an option for people: that of the experiment's field where there is one."""
     names = {field.name: str(field.verbose_name) for field in Experiment._meta.concrete_fields}
-    name = names.get(option.name, option.name.replace("_", " "))
+    name = names.get(option.name) or gettext(option.name.replace("_", " "))
     return name[:1].upper() + name[1:]
 
 

@@ -9,6 +9,7 @@ from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console.parts.notes import find_seen
@@ -63,13 +64,13 @@ def list_alarming(user: Any, experiments: "QuerySet[Any]") -> list[Need]:
 
 
 def _describe_alarm(user: Any, experiment: Experiment, alarms: Sequence[Alarm]) -> Need:
-    first, others = alarms[0], [TITLES.get(alarm.rule, alarm.rule).lower() for alarm in alarms[1:]]
-    also = f" Also: {', '.join(others)}." if others else ""
+    first, others = alarms[0], [gettext(TITLES.get(alarm.rule, alarm.rule)).lower() for alarm in alarms[1:]]
+    also = " " + gettext("Also: {others}.").format(others=", ".join(others)) if others else ""
     button, address = _choose_button(user, experiment, first)
     return Need(
         key=f"alarm-{experiment.pk}",
-        word=TITLES.get(first.rule, first.rule),
-        text=mark_code(put_into_zone(f"{first.sentence} {first.advice}{also}")),
+        word=gettext(TITLES.get(first.rule, first.rule)),
+        text=mark_code(put_into_zone(f"{gettext(first.sentence)} {gettext(first.advice)}{also}")),
         subject=experiment.expid,
         address=_get_address(experiment),
         look="warn" if first.rule in _MILD else "bad",
@@ -96,11 +97,11 @@ def _choose_button(user: Any, experiment: Experiment, alarm: Alarm) -> tuple[str
     """Return the words and the address of the best button: what may be asked for, else where to look."""
     kind = CATALOGUE.get(alarm.remedy)
     if kind and policy.may_request(user, kind, site=experiment.site, experiment=experiment):
-        return kind.title, reverse("admin:experiments_experiment_request", args=[experiment, kind.name])
+        return gettext(kind.title), reverse("admin:experiments_experiment_request", args=[experiment, kind.name])
     if alarm.job:
         job = Job(experiment=experiment, name=alarm.job)
-        return "Open the job", reverse("admin:jobs_job_change", args=[job])
-    return "Open", _get_address(experiment)
+        return gettext("Open the job"), reverse("admin:jobs_job_change", args=[job])
+    return gettext("Open"), _get_address(experiment)
 
 
 def list_failed(user: Any, experiments: "QuerySet[Any]", since: datetime) -> list[Need]:
@@ -116,15 +117,17 @@ def list_failed(user: Any, experiments: "QuerySet[Any]", since: datetime) -> lis
 
 def _describe_failure(user: Any, experiment: Any) -> Need:
     count = experiment.failed_jobs
-    what = f"{experiment.failed_name} has failed." if count == 1 else f"{count:,} jobs have failed, the last of them is"
+    said = (
+        gettext("{job} has failed.") if count == 1 else gettext("{count} jobs have failed, the last of them is {job}.")
+    )
     return Need(
         key=f"failed-{experiment.pk}",
-        word="Failed",
-        text=what if count == 1 else f"{what} {experiment.failed_name}.",
+        word=gettext("Failed"),
+        text=said.format(count=f"{count:,}", job=experiment.failed_name),
         subject=experiment.expid,
         address=_get_address(experiment),
         since=experiment.failed_at,
-        button="Open the failed job",
+        button=gettext("Open the failed job"),
         button_address=reverse("admin:jobs_job_change", args=[Job(experiment=experiment, name=experiment.failed_name)]),
         **_offer_acknowledgement(user, experiment, Acknowledged.FAILURE),
     )
@@ -137,13 +140,15 @@ def list_approvals(user: Any, waiting: Iterable[Action]) -> list[Need]:
     return [
         Need(
             key=f"approve-{row.pk}",
-            word="Waits for you",
-            text=f"{row.actor_name} asks for “{verb(row)}”, which a second person must approve.",
+            word=gettext("Waits for you"),
+            text=gettext("{person} asks for “{action}”, which a second person must approve.").format(
+                person=row.actor_name, action=verb(row)
+            ),
             subject=row.expid or str(row.site),
             address=_get_action_address(row),
             look="warn",
             since=row.requested_at,
-            button="Look and approve",
+            button=gettext("Look and approve"),
             button_address=_get_action_address(row),
         )
         for row in rows
@@ -153,37 +158,51 @@ def list_approvals(user: Any, waiting: Iterable[Action]) -> list[Need]:
 
 def list_stuck(waiting: Iterable[Action], failed: Iterable[Action]) -> list[Need]:
     """Return the actions that no worker takes, and those that have failed."""
+    asked = gettext("Is a worker of the queue “{queue}” running?")
+    late, bad, ended = gettext("Waits for a worker"), gettext("Failed action"), gettext("It has not ended well.")
     return [
-        *(_describe_action(row, "Waits for a worker", f"Is a worker of the queue “{row.site.queue}” running?", "bad")
-          for row in waiting),
-        *(_describe_action(row, "Failed action", "It has not ended well.", "warn") for row in failed),
-    ]  # fmt: skip
+        *(_describe_action(row, late, asked.format(queue=row.site.queue), "bad") for row in waiting),
+        *(_describe_action(row, bad, ended, "warn") for row in failed),
+    ]
 
 
 def _describe_action(action: Action, word: str, text: str, look: str) -> Need:
     return Need(
         key=f"action-{action.pk}",
         word=word,
-        text=f"{verb(action)} #{action.pk} has been queued. {text}" if action.state == State.QUEUED else text,
+        text=f"{_say_queued(action)} {text}" if action.state == State.QUEUED else text,
         subject=f"{verb(action)} {action.expid}".strip(),
         address=_get_action_address(action),
         look=look,
         since=action.ended_at or action.requested_at,
-        button="Open",
+        button=gettext("Open"),
         button_address=_get_action_address(action),
     )
+
+
+def _say_queued(action: Action) -> str:
+    return gettext("{action} #{number} has been queued.").format(action=verb(action), number=action.pk)
 
 
 def list_of_sites(sites: Iterable[Site]) -> Iterator[Need]:
     """Yield which sites cannot be read, and of which nobody has looked at the store lately."""
     for site in sites:
         address = reverse("admin:experiments_site_change", args=[site.pk])
-        about: dict[str, Any] = {"subject": str(site), "address": address, "button": "Open", "button_address": address}
+        about: dict[str, Any] = {
+            "subject": str(site),
+            "address": address,
+            "button": gettext("Open"),
+            "button_address": address,
+        }
         if site.problem:
-            yield Need(key=f"sick-{site.pk}", word="Site is unhealthy", text=put_into_zone(site.problem), **about)
+            yield Need(
+                key=f"sick-{site.pk}", word=gettext("Site is unhealthy"), text=put_into_zone(site.problem), **about
+            )
         elif site.mirrored_at and not site.is_mirror_fresh:
-            text = "The mirror is stale: what you see of it may be old."
-            yield Need(key=f"stale-{site.pk}", word="Mirror is late", text=text, since=site.mirrored_at, **about)
+            text = gettext("The mirror is stale: what you see of it may be old.")
+            yield Need(
+                key=f"stale-{site.pk}", word=gettext("Mirror is late"), text=text, since=site.mirrored_at, **about
+            )
 
 
 def list_of_portal(failures: Iterable[dict[str, Any]]) -> Iterator[Need]:
@@ -191,11 +210,11 @@ def list_of_portal(failures: Iterable[dict[str, Any]]) -> Iterator[Need]:
     for row in failures:
         yield Need(
             key=f"part-{row['part']}-{row['word']}",
-            word="Portal",
+            word=gettext("Portal"),
             text=row["text"] + SafeString(" ") + row["remedy"],
             subject=row["part"],
             address=reverse("admin:health"),
-            button="Health",
+            button=gettext("Health"),
             button_address=reverse("admin:health"),
         )
 
@@ -204,13 +223,18 @@ def list_frozen(freezes: Iterable[Freeze]) -> Iterator[Need]:
     """Yield what is frozen now."""
     for row in freezes:
         if row.is_active:
-            until = f" Until {write_instant(row.ends_at)}." if row.ends_at else ""
+            until = " " + gettext("Until {time}.").format(time=write_instant(row.ends_at)) if row.ends_at else ""
             address = reverse("admin:experiments_freeze_change", args=[row.pk])
             text = f"{row.message}{until}"
             yield Need(
-                key=f"frozen-{row.pk}", word="Frozen", text=text, subject=str(row), address=address, look="info",
+                key=f"frozen-{row.pk}",
+                word=gettext("Frozen"),
+                text=text,
+                subject=str(row),
+                address=address,
+                look="info",
                 since=row.starts_at,
-            )  # fmt: skip
+            )
 
 
 def get_start_of_news() -> datetime:

@@ -5,8 +5,9 @@ from typing import Any
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import Permission, User
 from django.db.models import Q
+from django.utils.translation import gettext, gettext_lazy
 
-from autosubmit_portal.access.accounts import describe_permission
+from autosubmit_portal.access import accounts
 from autosubmit_portal.access.models import BY_HAND, ApiToken, Identity, Membership, SiteAccount, SiteRole
 from autosubmit_portal.access.rights import teams
 from autosubmit_portal.access.rights.delegations import filter_delegations
@@ -18,6 +19,23 @@ from experiments import activity
 from experiments.models import Site
 
 MOST_ACTS, MOST_LENT, MOST_TOKENS = 10, 20, 50
+
+# What Django's own permissions allow to do to the rows of a model.
+ON_ROWS = {
+    "add": gettext_lazy("Add {thing}"),
+    "change": gettext_lazy("Change {thing}"),
+    "delete": gettext_lazy("Delete {thing}"),
+    "view": gettext_lazy("View {thing}"),
+}
+
+
+def describe_permission(permission: Permission) -> str:
+    """Return what a permission allows, in the language of the page."""
+    action, _, name = permission.codename.partition("_")
+    model = permission.content_type.model_class()
+    if action in ON_ROWS and model is not None and name == model._meta.model_name:
+        return ON_ROWS[action].format(thing=model._meta.verbose_name)
+    return gettext(accounts.describe_permission(permission))
 
 
 def make_person_context(reader: Any, person: Any) -> dict[str, Any]:
@@ -55,7 +73,7 @@ def read_places(reader: Any, person: User) -> dict[str, Any]:
 def list_ways_in(person: Any) -> list[str]:
     """Return how somebody signs in, in words."""
     ways = ["password"] if person.has_usable_password() else []
-    return [*ways, *(name_source(one.provider) for one in person.socialaccount_set.all())] or ["no way yet"]
+    return [*ways, *(name_source(one.provider) for one in person.socialaccount_set.all())] or [gettext("no way yet")]
 
 
 def list_everywhere(person: User) -> list[tuple[str, str]]:
@@ -64,7 +82,7 @@ def list_everywhere(person: User) -> list[tuple[str, str]]:
     provided = {
         group: source for source, group in identities.values_list("account__provider", "groups") if group is not None
     }
-    held = [("Administrator: everything", "by hand")] if person.is_superuser else []
+    held = [(gettext("Administrator: everything"), gettext("by hand"))] if person.is_superuser else []
     held += [(group.name, say_source(provided.get(group.pk, BY_HAND))) for group in person.groups.all()]
     single = Permission.objects.filter(user=person).order_by("name")
-    return [*held, *((describe_permission(permission), "by hand") for permission in single)]
+    return [*held, *((describe_permission(permission), gettext("by hand")) for permission in single)]

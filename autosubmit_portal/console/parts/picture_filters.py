@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 from autosubmit_portal.distinct import list_distinct
 from experiments.models import Experiment
@@ -59,9 +60,9 @@ def make_menu(request: HttpRequest, name: str, values: Iterable[str]) -> Menu:
     others: Any = request.GET.copy()
     for left_out in (name, "p"):
         others.pop(left_out, None)
-    choices = [("All", others.urlencode(), not chosen)]
+    choices = [(gettext("All"), others.urlencode(), not chosen)]
     for value in values:
         query = others.copy()
         query[name] = value
         choices.append((value, query.urlencode(), value == chosen))
-    return Menu(name.capitalize(), chosen, choices)
+    return Menu(gettext(name.capitalize()), chosen, choices)

@@ -15,13 +15,16 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext, gettext_noop
 
+from autosubmit_portal import sentences
 from autosubmit_portal.access.models import Delegation
 from autosubmit_portal.access.rights.people import may_see_accounts
 from autosubmit_portal.access.sources import say_source
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts import times
 from autosubmit_portal.console.parts.markdown import render_markdown
+from autosubmit_portal.console.parts.script_words import show_script_words
 from experiments.attention.alarm import Alarm
 from experiments.attention.rules import TITLES
 from experiments.catalogue.kinds import CATALOGUE
@@ -34,6 +37,7 @@ from jobs.workflow import JobRow
 
 register = template.Library()
 register.filter("markdown", render_markdown)
+register.simple_tag(show_script_words, name="script_words")
 register.filter("typed", times.write_typed)
 register.filter("in_zone", times.put_into_zone)
 register.simple_tag(timezone.get_current_timezone_name, name="time_zone")
@@ -48,16 +52,18 @@ NOTHING = SafeString('<span class="quiet">–</span>')
 THINNEST_PERCENT = 1.5
 MOST_LISTED = 50
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (2_592_000, 86_400, "d"))
+# The units of times have the same signs in all our languages.
+_PAST, _FUTURE = gettext_noop("{time} ago"), gettext_noop("in {time}")
 
 
 def format_age(at: datetime, now: datetime) -> str:
     """Say how long ago `at` was; a date when that is more than a month. time.js says the same in the browser."""
     seconds = int((now - at).total_seconds())
     if -5 < seconds < 5:
-        return "just now"
+        return gettext("just now")
     for limit, unit, name in _STEPS:
         if abs(seconds) < limit:
-            return f"{abs(seconds) // unit} {name} ago" if seconds > 0 else f"in {abs(seconds) // unit} {name}"
+            return gettext(_PAST if seconds > 0 else _FUTURE).format(time=f"{abs(seconds) // unit} {name}")
     return timezone.localtime(at).strftime(times.DAY)
 
 
@@ -107,6 +113,13 @@ def exact(at: datetime | None) -> SafeString:
 def command_line() -> str:
     """Return what stands before the name of a command in a terminal."""
     return settings.COMMAND_LINE
+
+
+@register.filter
+def translate(text: object) -> str:
+    """Return words, a sentence or a refusal of what knows no Django in the language of the page."""
+    said = text.args[0] if isinstance(text, Exception) and text.args else text
+    return sentences.translate(said if isinstance(said, str) else str(said), gettext) if said else ""
 
 
 @register.simple_tag
@@ -181,7 +194,7 @@ def link_to_experiment(experiment: Experiment) -> SafeString:
 @register.filter
 def state_chip(state: str) -> SafeString:
     """Show the state of an action."""
-    label = State(state).label if state in State.values else state
+    label = str(State(state).label) if state in State.values else state
     return format_html('<span class="state state-{}">{}</span>', state, label)
 
 
@@ -192,45 +205,50 @@ _GOOD_ENDINGS = ("succeeded", "created", "approved")
 @register.filter
 def event(name: str) -> SafeString:
     """Show an audit event in words, marked when it is good or bad news."""
-    thing, _, happened = name.partition(".")
+    happened = name.partition(".")[2]
     kind = "bad" if happened in _BAD_ENDINGS else "good" if happened in _GOOD_ENDINGS else "plain"
-    words = f"{thing} {happened}".replace("_", " ").strip()
-    return format_html('<span class="event event-{}">{}</span>', kind, words[:1].upper() + words[1:])
+    return format_html('<span class="event event-{}">{}</span>', kind, gettext(describe_event(name)))
+
+
+def describe_event(name: str) -> str:
+    """Say in English words what is recorded under a name such as `action.requested`."""
+    words = name.replace(".", " ", 1).replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
 
 
 @register.filter
 def freeze_state(frozen: Freeze) -> SafeString:
     """Say whether a freeze holds, is planned, or is over."""
-    return _show_validity(frozen, SafeString('<span class="state state-warned">Frozen</span>'))
+    return _show_validity(frozen, format_html('<span class="state state-warned">{}</span>', gettext("Frozen")))
 
 
 @register.filter
 def delegation_state(delegation: Delegation) -> SafeString:
     """Say whether a delegation holds, is planned, or is over."""
-    return _show_validity(delegation, SafeString('<span class="state state-succeeded">Holds</span>'))
+    return _show_validity(delegation, format_html('<span class="state state-succeeded">{}</span>', gettext("Holds")))
 
 
 def _show_validity(row: Freeze | Delegation, active: SafeString) -> SafeString:
     if row.is_over:
-        return SafeString('<span class="state state-cancelled">Over</span>')
-    return active if row.is_active else SafeString('<span class="state state-queued">Planned</span>')
+        return format_html('<span class="state state-cancelled">{}</span>', gettext("Over"))
+    return active if row.is_active else format_html('<span class="state state-queued">{}</span>', gettext("Planned"))
 
 
 @register.filter
 def lamp(experiment: Experiment) -> SafeString:
     """Show whether an experiment runs, with the evidence as tooltip."""
     if experiment.gone_at:
-        kind, text = "gone", "Gone"
+        kind, text = "gone", gettext("Gone")
     elif experiment.is_running:
-        kind, text = "on", "Running"
+        kind, text = "on", gettext("Running")
     elif experiment.is_dead:
-        kind, text = "dead", "Dead"
+        kind, text = "dead", gettext("Dead")
     elif getattr(experiment, "is_starting", False):
-        kind, text = "starting", "Starting"
+        kind, text = "starting", gettext("Starting")
     elif experiment.has_finished:
-        kind, text = "done", "Completed"
+        kind, text = "done", gettext("Completed")
     else:
-        kind, text = "off", "Idle"
+        kind, text = "off", gettext("Idle")
     return format_html(
         '<span class="lamp lamp-{}" title="{}">{}</span>', kind, times.put_into_zone(experiment.evidence), text
     )
@@ -244,7 +262,9 @@ TOLD_OTHERWISE = ("contradictory", "unreadable")
 def list_alarms(experiment: Experiment) -> list[tuple[str, Alarm]]:
     """Return what needs somebody, each with its title, but for what is told otherwise."""
     alarms = experiment.alarms if experiment.attention_rules else ()
-    return [(TITLES.get(alarm.rule, alarm.rule), alarm) for alarm in alarms if alarm.rule not in TOLD_OTHERWISE]
+    return [
+        (gettext(TITLES.get(alarm.rule, alarm.rule)), alarm) for alarm in alarms if alarm.rule not in TOLD_OTHERWISE
+    ]
 
 
 @register.filter
@@ -252,7 +272,7 @@ def bar(counts: Mapping[str, int]) -> SafeString:
     """Draw the shares of the job statuses as one stacked bar that a screen reader can read out."""
     present = [(status, int(counts.get(status) or 0)) for status in STATUSES]
     present = [(status, count) for status, count in present if count > 0]
-    label = ", ".join(f"{count:,} {status}" for status, count in present) or "no jobs"
+    label = ", ".join(f"{count:,} {status}" for status, count in present) or gettext("no jobs")
     segments = format_html_join(
         "",
         '<rect class="{}" x="{}%" width="{}%" height="100%"/>',
@@ -276,7 +296,8 @@ def share_out(present: Sequence[tuple[str, int]]) -> Iterable[tuple[str, float, 
 def progress(experiment: Experiment) -> SafeString:
     """Show how far an experiment is: the bar, how many jobs are done, and in words what fails and what runs."""
     if not experiment.total_jobs:
-        return format_html('<span class="quiet">{}</span>', "unreadable" if experiment.problem else "no job list")
+        why = gettext("unreadable") if experiment.problem else gettext("no job list")
+        return format_html('<span class="quiet">{}</span>', why)
     done = experiment.count(*DONE)
     return format_html(
         '<div class="progress">{}<span class="progress-text"><b class="num">{}</b><span class="num quiet">/{}</span>'
@@ -285,12 +306,12 @@ def progress(experiment: Experiment) -> SafeString:
         f"{done:,}",
         f"{experiment.total_jobs:,}",
         _link_to_failed(experiment),
-        _show_count(experiment.count(*ACTIVE), "active", "st-running"),
+        _show_count(experiment.count(*ACTIVE), gettext("active"), "st-running"),
     )
 
 
 def _link_to_failed(experiment: Experiment) -> SafeString:
-    text = _show_count(experiment.count("FAILED"), "failed", "st-failed")
+    text = _show_count(experiment.count("FAILED"), gettext("failed"), "st-failed")
     if not text:
         return SafeString()
     jobs = reverse("admin:jobs_job_of_experiment", args=[experiment])
@@ -390,20 +411,22 @@ def join_items(value: Any) -> Any:
     """Write a parameter for people: lists with commas, and only the beginning of a long one."""
     if not isinstance(value, list):
         return value
-    more = f" and {len(value) - MOST_LISTED} more" if len(value) > MOST_LISTED else ""
-    return ", ".join(str(one) for one in value[:MOST_LISTED]) + more
+    shown = ", ".join(str(one) for one in value[:MOST_LISTED])
+    more = len(value) - MOST_LISTED
+    return shown if more <= 0 else gettext("{items} and {number} more").format(items=shown, number=more)
 
 
 @register.filter
 def kind_title(name: str) -> str:
     """Return the title of an action kind; the name itself for a kind that is no longer in the catalogue."""
-    return CATALOGUE[name].title if name in CATALOGUE else name
+    return gettext(CATALOGUE[name].title) if name in CATALOGUE else name
 
 
 @register.filter
 def verb(action: Action) -> str:
     """Say what an action does, in a few words."""
-    return f"{kind_title(action.kind)} (dry run)" if action.is_dry_run else kind_title(action.kind)
+    title = kind_title(action.kind)
+    return gettext("{title} (dry run)").format(title=title) if action.is_dry_run else title
 
 
 @register.simple_tag(takes_context=True)

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access.rights import policy
@@ -24,6 +25,7 @@ from autosubmit_portal.console.parts.forms import (
     restore_values,
 )
 from autosubmit_portal.console.parts.offers import offer
+from autosubmit_portal.console.parts.presentation import translate
 from experiments.actions.refusals import InvalidParameters
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
 from experiments.models import Action
@@ -66,9 +68,9 @@ class FormPage:
         said = type(form)(data=form.data if form.is_bound else form.initial)
         context = {
             **self.frame,
-            "title": f"{self.kind.title}{self._choose_preposition()}{self._join_names()}",
+            "title": self.title,
             "form": form,
-            "verb": f"{self.kind.title}{self._choose_preposition()}{self._join_names()}",
+            "verb": self.title,
             **self.preview_commands(request, said),
         }
         return TemplateResponse(request, "admin/portal/request.html", context, status=status)
@@ -105,12 +107,19 @@ class FormPage:
                 messages.error(request, actions.explain_refusal(refusal))
         return self.show(request, form, status=actions.get_http_status(next(iter(refusals.values()))))
 
-    def _choose_preposition(self) -> str:
-        return " at " if self.kind.target is Target.SITE else " of " if self.kind.target is Target.JOBS else " "
+    @property
+    def title(self) -> str:
+        """What is asked for, and of what."""
+        said = {Target.SITE: gettext("{action} at {names}"), Target.JOBS: gettext("{action} of {names}")}
+        form = said.get(self.kind.target, "{action} {names}")
+        return form.format(action=gettext(self.kind.title), names=self._join_names())
 
     def _join_names(self) -> str:
         names = sorted(str(subject) for subject in self.subjects)
-        return names[0] if len(names) == 1 else f"{len(names)} experiments"
+        count = len(names)
+        return (
+            names[0] if count == 1 else ngettext("{count} experiment", "{count} experiments", count).format(count=count)
+        )
 
     def _find_earlier(self, request: HttpRequest) -> dict[str, Any]:
         """Return the parameters of the action named by `?like=`, to ask for the same again."""
@@ -151,7 +160,7 @@ class RequestPages(ConsoleAdmin):
             return page.submit(request)
         decision = policy.decide(request.user, page.kind, **actions.get_policy_scope(page.subjects[0]))
         if not decision.allowed:
-            raise PermissionDenied(decision.reason)
+            raise PermissionDenied(translate(decision.reason))
         return page.show(request, page.make_bound_form(request, is_filled=False))
 
     def preview_view(self, request: HttpRequest, object_id: int | str, name: str) -> HttpResponse:
@@ -163,7 +172,7 @@ class RequestPages(ConsoleAdmin):
         obj = self.get_visible_object(request, str(object_id))
         kind = CATALOGUE.get(name)
         if kind is None or kind.target not in self.request_targets:
-            raise Http404(f"There is no action “{name}” here.")
+            raise Http404(gettext("There is no action “{name}” here.").format(name=name))
         frame = {**self.admin_site.each_context(request), "opts": self.opts, "original": obj}
         subject = self.get_subject(obj)
         return FormPage(

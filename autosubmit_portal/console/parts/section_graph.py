@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
+from django.utils.translation import gettext, ngettext
 
 from autosubmit_portal.console.parts import presentation
 from experiments.models import Experiment
@@ -34,24 +35,28 @@ def draw_sections(
     height = max(node.row for node in nodes.values()) * ROW + HEIGHT + BELOW + 2 * MARGIN
     return format_html(
         '<svg class="sections" viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="group" '
-        'aria-label="Sections and what they wait for">{2}{3}</svg>',
+        'aria-label="{4}">{2}{3}</svg>',
         width,
         height,
         format_html_join("", "{}", ((line,) for line in _draw_edges(nodes, known))),
         format_html_join("", "{}", ((_draw_node(experiment, node),) for node in nodes.values())),
+        gettext("Sections and what they wait for"),
     )
 
 
 def _draw_edges(nodes: Mapping[str, SectionNode], edges: Iterable[SectionEdge]) -> Iterator[SafeString]:
     for edge in edges:
         yield format_html(
-            '<path class="{}" d="{}"><title>{}: {} edges to {}</title></path>',
+            '<path class="{}" d="{}"><title>{}</title></path>',
             "edge" if edge.inner else "edge edge-next",
             _draw_line(_place(nodes[edge.parent]), _place(nodes[edge.child])),
-            edge.parent,
-            f"{edge.number:,}",
-            edge.child,
+            _describe_edge(edge),
         )
+
+
+def _describe_edge(edge: SectionEdge) -> str:
+    said = ngettext("{parent}: {count} edge to {child}", "{parent}: {count} edges to {child}", edge.number)
+    return said.format(parent=edge.parent, count=f"{edge.number:,}", child=edge.child)
 
 
 def _draw_line(parent: Place, child: Place) -> str:

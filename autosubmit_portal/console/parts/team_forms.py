@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.text import slugify
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.access.models import Coverage, Team, list_role_choices
 from autosubmit_portal.access.rights import policy, teams
@@ -27,15 +28,19 @@ class MemberForm(RuledForm):
 
     person = forms.CharField(
         max_length=150,
-        label="Who",
-        help_text="The name of the account. Somebody who is in the team already gets this role and end instead.",
+        label=gettext_lazy("Who"),
+        help_text=gettext_lazy(
+            "The name of the account. Somebody who is in the team already gets this role and end instead."
+        ),
         widget=forms.TextInput(attrs={**_TYPED, "required": True}),
     )
     role = forms.TypedChoiceField(
         choices=list_role_choices, coerce=lambda value: Role(int(value)), initial=Role.OPERATOR, label="As"
     )
     ends_at = InstantField(
-        required=False, label="Until", help_text="Then it ends by itself. Blank: until somebody ends it."
+        required=False,
+        label=gettext_lazy("Until"),
+        help_text=gettext_lazy("Then it ends by itself. Blank: until somebody ends it."),
     )
 
     def __init__(self, data: Any = None, *, offers: str = "") -> None:
@@ -48,14 +53,16 @@ class MemberForm(RuledForm):
         """Return the open account of that name."""
         found = User.objects.filter(username=self.cleaned_data["person"].strip(), is_active=True).first()
         if found is None:
-            raise ValidationError("There is no such account, or it is closed. People get one when they first sign in.")
+            raise ValidationError(
+                gettext("There is no such account, or it is closed. People get one when they first sign in.")
+            )
         return found
 
     def clean_ends_at(self) -> Any:
         """Refuse a time that has passed."""
         ends_at = self.cleaned_data["ends_at"]
         if ends_at and ends_at <= timezone.now():
-            raise ValidationError("This has passed. To end it now, remove the person.")
+            raise ValidationError(gettext("This has passed. To end it now, remove the person."))
         return ends_at
 
 
@@ -71,7 +78,11 @@ class CoverageForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs a
         super().__init__(*args, **kwargs)
         is_free = teams.may_change_all(user)
         site: Any = self.fields["site"]
-        site.queryset, site.required, site.empty_label = list_sites(user), not is_free, "Any site" if is_free else None
+        site.queryset, site.required, site.empty_label = (
+            list_sites(user),
+            not is_free,
+            gettext("Any site") if is_free else None,
+        )
         if policy.may_view_all(user, Experiment):
             self._offer("owner")
             self._offer("hpc")
@@ -87,7 +98,7 @@ class ExperimentForm(RuledForm):
 
     experiment = forms.CharField(
         max_length=110,
-        help_text="Its expid, or `site/expid` where several sites have it.",
+        help_text=gettext_lazy("Its expid, or `site/expid` where several sites have it."),
         widget=forms.TextInput(attrs={**_TYPED, "placeholder": "a000", "required": True}),
     )
 
@@ -101,7 +112,11 @@ class ExperimentForm(RuledForm):
         rows = Experiment.objects.filter(site__in=list_sites(self.user), expid=expid, gone_at=None)
         found = choose_meant(list(rows.filter(site__slug=site) if site else rows))
         if len(found) != 1:
-            wrong = "Several sites have it: write site/expid." if found else "There is no such one at sites of yours."
+            wrong = (
+                gettext("Several sites have it: write site/expid.")
+                if found
+                else gettext("There is no such one at sites of yours.")
+            )
             raise ValidationError(wrong)
         return found[0]
 
@@ -112,8 +127,10 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
     class Meta:
         model = Team
         fields = ("name", "slug", "description")
-        labels = {"slug": "Short name"}
-        help_texts = {"slug": "In addresses, claims of identity providers and the trail. Blank: made of the name."}
+        labels = {"slug": gettext_lazy("Short name")}
+        help_texts = {
+            "slug": gettext_lazy("In addresses, claims of identity providers and the trail. Blank: made of the name.")
+        }
         widgets = {"slug": forms.TextInput(attrs=_TYPED), "description": forms.Textarea(attrs={"rows": 3})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -124,7 +141,7 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
         """Make the short name of the name if none is given."""
         slug = str(self.cleaned_data["slug"] or slugify(self.cleaned_data.get("name", ""))[:50])
         if not slug:
-            raise ValidationError("Give a short name: letters, digits and hyphens.")
+            raise ValidationError(gettext("Give a short name: letters, digits and hyphens."))
         return slug
 
 

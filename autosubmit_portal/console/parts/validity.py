@@ -12,12 +12,13 @@ from django.forms.boundfield import BoundField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from autosubmit_portal.console.parts.forms import RuledForm
 from autosubmit_portal.console.parts.times import TYPED
+from autosubmit_portal.console.text import Text
 
 
 class InstantField(forms.DateTimeField):
@@ -46,16 +47,16 @@ class InstantField(forms.DateTimeField):
         except ValidationError:
             return ""
         zone = timezone.get_current_timezone_name()
-        return _("Clocks are turned then in %(zone)s: write an hour earlier or later.") % {"zone": zone}
+        return gettext("Clocks are turned then in {zone}: write an hour earlier or later.").format(zone=zone)
 
 
 class ValidityAdmin(ReadOnlyAdmin):
     """The pages of such a model. The form is made for a user; `make` may raise `wrong`, and `end` its `refusals`."""
 
     form_class: ClassVar[Callable[..., RuledForm]]
-    form_title = ""
-    form_lead = ""
-    form_button = ""
+    form_title: Text = ""
+    form_lead: Text = ""
+    form_button: Text = ""
     wrong: ClassVar[type[Exception]]
 
     def make(self, request: HttpRequest, values: dict[str, Any]) -> Model:
@@ -77,7 +78,11 @@ class ValidityAdmin(ReadOnlyAdmin):
     def form_view(self, request: HttpRequest) -> HttpResponse:
         """Show the form, or make a row and go to its page."""
         if not self.has_add_permission(request):
-            raise PermissionDenied(f"{request.user} may not make any {self.opts.verbose_name}.")
+            raise PermissionDenied(
+                gettext("{user} may not make any {verbose_name}.").format(
+                    user=request.user, verbose_name=self.opts.verbose_name
+                )
+            )
         form = self.form_class(request.user, request.POST if request.method == "POST" else None)
         if form.is_bound and form.is_valid():
             try:

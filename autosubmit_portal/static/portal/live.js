@@ -109,7 +109,7 @@ class Part {
     tick() {
         if (this.isAsking || document.hidden) return;
         if (isHeld(this.element)) {
-            show("paused", "Paused while rows are chosen");
+            show("paused", say("Paused while rows are chosen"));
             this.plan();
             return;
         }
@@ -138,7 +138,7 @@ function start() {
     const all = (work) => () => parts.forEach(work);
     document.addEventListener("visibilitychange", all((part) => part.tick()));
     for (const kind of ["pointerdown", "keydown"]) document.addEventListener(kind, all((part) => part.hurry()), true);
-    if (parts.size) show("live", "Live");
+    if (parts.size) show("live", say("Live"));
     else indicator?.setAttribute("hidden", "");
 }
 
@@ -158,16 +158,16 @@ document.addEventListener("htmx:afterRequest", (event) => {
     const part = parts.get(elt);
     if (successful) {
         failures = 0;
-        show("live", "Live");
+        show("live", say("Live"));
         part?.answered(xhr.status === 204 ? Math.min(SLOWEST, part.pace * SLOWER_BY) : 1);
         return;
     }
     part?.answered(Math.min(SLOWEST_UNREACHABLE, part.pace * 2));
     if (xhr?.status === 404 || xhr?.status === 403) {
-        show("lost", "This is not there any more");
+        show("lost", say("This is not there any more"));
     } else {
         failures += 1;
-        if (failures >= UNREACHABLE_AFTER) show("lost", "Portal not reachable, trying again");
+        if (failures >= UNREACHABLE_AFTER) show("lost", say("Portal not reachable, trying again"));
     }
 });
 

@@ -170,8 +170,9 @@ class Output {
     }
 
     describe(size) {
-        const place = this.isAway && size ? `, at ${Math.floor((100 * this.start) / size)} %` : "";
-        if (this.note) this.note.textContent = size ? `${size.toLocaleString("en")} bytes${place}` : "Nothing printed yet";
+        const values = { size: size.toLocaleString("en"), part: Math.floor((100 * this.start) / size) };
+        const told = this.isAway ? "{size} bytes, at {part} %" : "{size} bytes";
+        if (this.note) this.note.textContent = size ? say(told, values) : say("Nothing printed yet");
         if (this.earlier) this.earlier.hidden = !this.start;
         if (this.later) this.later.hidden = !this.isAway;
     }
@@ -217,7 +218,7 @@ class Search {
             }
             await this.show((wanted + this.matches.length) % (this.matches.length || 1));
         } catch {
-            if (turn === this.turn) this.say("Cannot be searched now");
+            if (turn === this.turn) this.say(say("Cannot be searched now"));
         }
     }
 
@@ -231,15 +232,15 @@ class Search {
         this.next = { offset: found.next_offset, line: found.next_line };
         this.isComplete = found.is_complete;
         const part = found.size ? Math.floor((100 * found.next_offset) / found.size) : 100;
-        if (!this.isComplete) this.say(`Searched ${part} %`);
+        if (!this.isComplete) this.say(say("Searched {part} %", { part }));
     }
 
     async show(index) {
         const match = this.matches[index];
-        if (!match) return this.say("Not found");
+        if (!match) return this.say(say("Not found"));
         this.at = index;
         const all = this.matches.length.toLocaleString("en") + (this.isComplete ? "" : "+");
-        this.say(`${(index + 1).toLocaleString("en")} of ${all}, line ${match.line.toLocaleString("en")}`);
+        this.say(say("{number} of {all}, line {line}", { number: (index + 1).toLocaleString("en"), all, line: match.line.toLocaleString("en") }));
         await this.output.showPlace(match.offset, match.length);
     }
 

@@ -21,7 +21,7 @@ const leave = (news) => {
 document.querySelectorAll(".messagelist .success").forEach(leave);
 for (const news of document.querySelectorAll(".messagelist li")) {
     const button = Object.assign(document.createElement("button"), { type: "button", className: "dismiss", textContent: "×" });
-    button.setAttribute("aria-label", "Dismiss");
+    button.setAttribute("aria-label", say("Dismiss"));
     button.addEventListener("click", () => news.remove());
     news.append(button);
 }
@@ -60,7 +60,7 @@ document.addEventListener("click", (event) => {
     if (!copied) return;
     navigator.clipboard?.writeText(document.querySelector(copied.dataset.copy).textContent.trim());
     const label = copied.textContent;
-    copied.textContent = "Copied";
+    copied.textContent = say("Copied");
     setTimeout(() => { copied.textContent = label; }, 1500);
 });
 

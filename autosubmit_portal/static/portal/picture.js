@@ -144,10 +144,10 @@ function describe(jobs, i, clock) {
     const said = [names[i], STATUSES[status[i]].toUpperCase()];
     if (submitted[i] !== null) {
         const at = epoch + submitted[i];
-        said.push(`submitted ${clock.say(at)} ${clock.name(at)}`);
+        said.push(say("submitted {at}", { at: `${clock.say(at)} ${clock.name(at)}` }));
     }
-    if (queued[i] !== null) said.push(`waited ${duration(Math.max(0, queued[i]))}`);
-    if (ran[i] !== null) said.push(`ran ${duration(Math.max(0, ran[i]))}`);
+    if (queued[i] !== null) said.push(say("waited {time}", { time: duration(Math.max(0, queued[i])) }));
+    if (ran[i] !== null) said.push(say("ran {time}", { time: duration(Math.max(0, ran[i])) }));
     return said.join(" · ");
 }
 
@@ -595,7 +595,7 @@ class Picture {
             if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
             this.take(decode(await answer.json(), this.isTimed, Date.now()));
         } catch {
-            this.told.textContent = "The picture cannot be loaded now. The table below has the same jobs.";
+            this.told.textContent = say("The picture cannot be loaded now. The table below has the same jobs.");
         }
     }
 
@@ -697,7 +697,7 @@ class Picture {
     tell() {
         const i = this.focused;
         const isChosen = i !== null && this.choice.ids.has(this.jobs.ids[i]);
-        this.told.textContent = i === null ? "" : describe(this.jobs, i, this.clock) + (isChosen ? " · chosen" : "");
+        this.told.textContent = i === null ? "" : describe(this.jobs, i, this.clock) + (isChosen ? ` · ${say("chosen")}` : "");
     }
 
     /** Returns the nearest job in a direction; the one in view first when none is told yet. */

@@ -34,7 +34,7 @@ function combine(field, list) {
         list.innerHTML = html; // made and escaped by the portal
         options().forEach((option, index) => { option.id = `${field.id}-offer-${index}`; });
         const isEmpty = options().length === 0;
-        if (isEmpty) list.textContent = "Nothing is called so.";
+        if (isEmpty) list.textContent = say("Nothing is called so.");
         list.hidden = false;
         choose(-1);
         field.setAttribute("aria-expanded", String(!isEmpty));
@@ -95,7 +95,7 @@ function combine(field, list) {
     }
 
     list.setAttribute("role", "listbox");
-    list.setAttribute("aria-label", "Found");
+    list.setAttribute("aria-label", say("Found"));
     for (const [name, value] of Object.entries({
         role: "combobox", "aria-expanded": "false", "aria-controls": list.id, "aria-autocomplete": "list",
     })) field.setAttribute(name, value);

@@ -4,10 +4,10 @@ const STEPS = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [2592000, 86
 const two = (number) => String(number).padStart(2, "0");
 
 function ago(seconds) {
-    if (Math.abs(seconds) < 5) return "just now";
+    if (Math.abs(seconds) < 5) return say("just now");
     for (const [limit, unit, name] of STEPS) {
         const size = Math.abs(seconds);
-        if (size < limit) return seconds > 0 ? `${Math.floor(size / unit)} ${name} ago` : `in ${Math.floor(size / unit)} ${name}`;
+        if (size < limit) return say(seconds > 0 ? "{time} ago" : "in {time}", { time: `${Math.floor(size / unit)} ${name}` });
     }
     return null;
 }

@@ -27,7 +27,7 @@ function find(tree, wanted, found) {
         branch.open = words.length > 0 && !branch.hidden;
     }
     const shown = leaves.filter((leaf) => !leaf.hidden).length;
-    found.textContent = words.length ? `${shown} of ${leaves.length}` : "";
+    found.textContent = words.length ? say("{shown} of {all}", { shown, all: leaves.length }) : "";
 }
 
 for (const input of document.querySelectorAll("input[data-tree]")) {

@@ -1,0 +1,130 @@
+"""The words of pages that stand where no Django is, or that are put together: each is translated as a whole.
+
+What knows Autosubmit knows no Django (.importlinter). Its English words are looked up in the catalogue of the language
+where a page shows them. Here they are listed, so that they get there.
+"""
+
+from collections.abc import Iterator
+
+from django.apps import apps
+from django.db.models import Field, Model
+from django.utils.translation import gettext_lazy
+
+from autosubmit_portal import health
+from autosubmit_portal.access.roles import Role
+from autosubmit_portal.audit.origin import Door
+from autosubmit_portal.audit.periods import PERIODS, describe_period
+from autosubmit_portal.console.parts import acts, script_words
+from autosubmit_portal.console.parts.presentation import describe_event
+from experiments import failure_reasons
+from experiments.activity import STATES_OF_OUTCOMES
+from experiments.attention.rules import TITLES
+from experiments.catalogue.kinds import CATALOGUE, ActionKind
+
+APPS = ("access", "audit", "experiments", "jobs")
+# What is recorded besides what the models below are watched for (`audit.watch`).
+EVENTS = (
+    *(f"action.{ending}" for ending in ("requested", "refused", "running", "queued", "succeeded", "failed", "lost")),
+    *(f"action.{decision}" for decision in ("approved", "rejected", "expired", "cancelled", "cancel_requested")),
+    *("api_token.limited", "api_token.used", "audit.exported", "delegation.refused", "experiment.program_chosen"),
+    *("host.call_empty_refused", "host.called_empty", "lockout.lifted", "sign_in.ended", "sign_in.failed"),
+    *("sign_in.succeeded", "freeze.refused", "note.refused", "note.acknowledged", "note.written", "note.removed"),
+    *("second_factor.added", "second_factor.removed", "second_factor.used", "delegation.revoked", "freeze.ended"),
+    *(f"experiment.{happened}_outside" for happened in (*acts.OUTSIDE_WORDS, "run_ended")),
+)
+WATCHED = ("site", "host", "api_token", "team", "membership", "coverage", "team_experiment", "site_role")
+MORE_WATCHED = ("site_account", "site_policy", "user", "group", "delegation", "freeze")
+# Models that people change by forms, and fields that lists of the others have as columns.
+EDITED = ("site", "host", "team", "membership", "coverage", "teamexperiment", "siterole", "siteaccount", "sitepolicy")
+SHOWN_FIELDS = (
+    *("site", "expid", "name", "owner", "hpc", "version", "section", "member", "chunk", "platform", "description"),
+    *("username", "user", "role", "source", "unix_name", "queue", "autosubmit_version", "expid_pattern", "split"),
+)
+# What the permissions allow that are no model's (`experiments.permissions`), besides the kinds.
+PERMISSIONS = (
+    *("See and lift lockouts", "Freeze a site or a platform", "Choose a program", "Write notes, and acknowledge"),
+    *("Remove notes of others", "Call a command lost", "Manage teams, and the roles and accounts at sites"),
+)
+# Menus and names of columns that are made of the names of parameters.
+MENUS = ("Kind", "Outcome", "Section", "Date", "Member")
+# Fields of forms that are called as people call them.
+FIELDS = ("Site", "Platform", "Message", "Reason", "Experiment", "Team", "Role", "Grantee", "Code", "Text", "Kinds")
+# How parts of the portal are, in one word (`health`).
+PART_WORDS = (
+    *("ok", "unknown", "down", "behind", "missing", "foreign", "stray", "stale", "unhealthy", "none", "away", "open"),
+    *("low", "full", "slow", "stuck"),
+)
+
+
+def list_words() -> Iterator[str]:
+    """Yield the English words and sentences, some of them several times."""
+    for kind in CATALOGUE.values():
+        yield from _list_of_kind(kind)
+    for model in list_models():
+        yield from _list_of_model(model)
+    for role in Role:
+        yield from (role.title, role.help, role.name.lower())
+    yield from (*MENUS, *FIELDS, *PART_WORDS)
+    yield from (part.capitalize() for part in health.CHECKS)
+    yield from (
+        *TITLES.values(),
+        *acts.OUTSIDE_WORDS.values(),
+        *acts.OF_NOTES.values(),
+        acts.SOMEBODY,
+        *script_words.WORDS,
+    )
+    yield from PERMISSIONS
+    yield from (describe_period(name) for name in PERIODS)
+    yield from (door.value for door in Door)
+    yield from (name.capitalize() for name in STATES_OF_OUTCOMES)
+    yield from _list_events()
+    for reason in failure_reasons.load():
+        yield from (reason.title, reason.meaning, reason.advice)
+
+
+def _list_of_kind(kind: ActionKind) -> Iterator[str]:
+    yield from (kind.title, kind.help, kind.warning)
+    yield from (acts.say_tried(kind.name), acts.say_done(kind.name), acts.say_asked(kind.name))
+    yield from (acts.say_decided(decision, kind.name) for decision in acts.DECISIONS)
+    for option in kind.options:
+        yield from (option.help, option.name.replace("_", " "))
+    for question in kind.questions:
+        yield question.label
+        yield from (way.title for way in question.ways)
+
+
+def _list_events() -> Iterator[str]:
+    watched = (f"{thing}.{happened}" for thing in (*WATCHED, *MORE_WATCHED) for happened in acts.CHANGES)
+    for event in (*EVENTS, *watched):
+        yield from (describe_event(event), acts.say_recorded(event))
+    yield from (acts.say_ended(ending) for ending in (*acts.ENDINGS, ""))
+
+
+def list_models() -> Iterator[type[Model]]:
+    """Yield the models whose names and fields pages show."""
+    for label in APPS:
+        yield from apps.get_app_config(label).get_models()
+
+
+def _list_of_model(model: type[Model]) -> Iterator[str]:
+    yield from (str(model._meta.verbose_name), str(model._meta.verbose_name_plural))
+    for field in model._meta.get_fields():
+        if isinstance(field, Field) and field.name in SHOWN_FIELDS:
+            yield str(field.verbose_name)
+        if isinstance(field, Field) and model._meta.model_name in EDITED and field.editable:
+            yield from (str(field.verbose_name), str(field.help_text))
+
+
+def translate_models() -> None:
+    """Have the names of models and of their fields, with their help, shown in the language of the page.
+
+    Django makes most of these names of those of classes and attributes. In English nothing changes.
+    """
+    for model in list_models():
+        names = model._meta
+        names.verbose_name = gettext_lazy(str(names.verbose_name))
+        names.verbose_name_plural = gettext_lazy(str(names.verbose_name_plural))
+        for field in names.get_fields():
+            if isinstance(field, Field):
+                field.verbose_name = gettext_lazy(str(field.verbose_name))
+                field.help_text = gettext_lazy(str(field.help_text)) if field.help_text else ""

@@ -1,0 +1,148 @@
+"""The languages of the console: all words are translated, catalogues are compiled as they stand, pages speak them."""
+
+import gettext
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils import translation
+
+from autosubmit_portal.access.preferences import set_preferences
+from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.console.parts.presentation import translate
+from autosubmit_portal.sentences import say
+from experiments.models import Experiment
+from jobs.models import Job
+from tests.tools import messages
+
+LANGUAGES = [pytest.param(path, id=path.parts[-3]) for path in messages.list_languages()]
+PLACE = re.compile(r"%\(\w+\)s|\{\w*\}")
+
+
+@pytest.mark.parametrize("path", LANGUAGES)
+def test_all_that_is_marked_is_translated(path: Path) -> None:
+    assert not messages.list_missing(messages.read(path), messages.collect()), "Run make messages, and translate."
+
+
+@pytest.mark.parametrize("path", LANGUAGES)
+def test_nothing_is_translated_that_is_not_marked(path: Path) -> None:
+    assert not {*messages.read(path).texts} - messages.collect(), "Run make messages."
+
+
+@pytest.mark.parametrize("path", LANGUAGES)
+def test_the_compiled_catalogue_is_that_of_the_text(path: Path) -> None:
+    assert path.with_suffix(".mo").read_bytes() == messages.compile_catalogue(messages.read(path)), "Run make messages."
+
+
+@pytest.mark.parametrize("path", LANGUAGES)
+def test_translations_have_the_places_for_values_that_the_texts_have(path: Path) -> None:
+    for key, translated in messages.read(path).texts.items():
+        for form in translated:
+            assert {*PLACE.findall(form)} == {*PLACE.findall(key.plural or key.text)}, key.text
+
+
+@pytest.mark.parametrize("path", LANGUAGES)
+def test_a_catalogue_stays_as_it_is_when_nothing_is_new(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "django.po"
+    messages.write(copy, messages.read(path))
+    assert copy.read_text() == path.read_text()
+
+
+def test_python_reads_what_is_compiled() -> None:
+    head = (
+        'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=UTF-8\\n"\n"Plural-Forms: nplurals=2; plural=n!=1;\\n"'
+    )
+    texts = {
+        messages.Key("job"): ["trabajo"],
+        messages.Key("To", context="time"): ["Hasta"],
+        messages.Key("one", "many"): ["uno", "varios"],
+    }
+    found = gettext.GNUTranslations(io.BytesIO(messages.compile_catalogue(messages.Catalogue(head, texts))))
+    assert (found.gettext("job"), found.pgettext("time", "To")) == ("trabajo", "Hasta")
+    assert [found.ngettext("one", "many", number) for number in (1, 2)] == ["uno", "varios"]
+
+
+def test_a_marked_word_without_a_translation_is_found() -> None:
+    new = messages.Key("A word that is new")
+    assert messages.list_missing(messages.Catalogue(texts={}), {new}) == [new]
+
+
+def test_marked_words_are_found_in_code_and_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs/code.py").write_text('say("{job} waits", job=1)\nngettext("one", "many", 2)\n')
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates/page.html").write_text('{% translate "To" context "time" %}{{ none|default:_("None") }}')
+    monkeypatch.setattr(messages, "ROOT", tmp_path)
+    found = messages.collect()
+    assert {("{job} waits", "", ""), ("one", "many", ""), ("To", "", "time"), ("None", "", "")} <= found
+
+
+def test_the_sign_in_page_speaks_the_language_that_the_browser_asks_for(client: Client, db: None) -> None:
+    page = client.get(reverse("admin:login"), headers={"accept-language": "es"}).content.decode()
+    assert '<html lang="es"' in page
+    assert "Iniciar sesión" in page
+
+
+def test_a_page_speaks_the_language_that_somebody_prefers(
+    as_viewer: Client, viewer: User, experiment: Experiment
+) -> None:
+    set_preferences(viewer, time_zone="", language="es")
+    page = as_viewer.get(reverse("admin:experiments_experiment_change", args=[experiment])).content.decode()
+    assert "Trabajos por sección y estado" in page
+    assert "Inactivo" in page
+
+
+def test_scripts_get_their_words_only_where_these_are_not_english(as_viewer: Client, viewer: User) -> None:
+    english = as_viewer.get(reverse("admin:index")).content.decode()
+    set_preferences(viewer, time_zone="", language="es")
+    spanish = as_viewer.get(reverse("admin:index")).content.decode()
+    assert 'id="words"' not in english
+    assert '"just now": "ahora mismo"' in spanish
+
+
+def test_pages_of_errors_speak_the_language_of_the_browser(as_viewer: Client) -> None:
+    page = as_viewer.get("/nowhere/", headers={"accept-language": "es"}).content.decode()
+    assert '<html lang="es">' in page
+    assert "No encontrado" in page
+
+
+def test_what_is_recorded_of_a_refusal_is_english_whatever_language_it_was_said_in(
+    as_operator: Client, operator: User, job: Job
+) -> None:
+    set_preferences(operator, time_zone="", language="es")
+    Experiment.objects.filter(pk=job.experiment_id).update(is_running=True, evidence="process 7")
+    address = reverse("admin:experiments_experiment_request", args=[job.experiment, "run"])
+    page: Any = as_operator.post(address, {"reason": ""}).content.decode()
+    assert "a000 está en ejecución (process 7). Deténgalo primero." in page
+    assert AuditEntry.objects.get(event="action.refused").message == "a000 is running (process 7). Stop it first."
+
+
+def test_the_api_answers_in_english_whoever_asks(as_operator: Client, operator: User, job: Job) -> None:
+    set_preferences(operator, time_zone="", language="es")
+    Experiment.objects.filter(pk=job.experiment_id).update(is_running=True, evidence="process 7")
+    answer = as_operator.get("/v4/experiments/a000/permissions", headers={"accept-language": "es"})
+    assert "está" not in answer.content.decode()
+
+
+def test_a_sentence_is_english_and_says_itself_in_another_language() -> None:
+    sentence = say("{expid} is gone from the store.", expid="a000")
+    with translation.override("es"):
+        assert translate(sentence) == "a000 ya no está en el almacén."
+    assert sentence == "a000 is gone from the store."
+
+
+def test_a_sentence_inside_of_a_sentence_is_translated_too() -> None:
+    inner = say("no run was seen")
+    with translation.override("es"):
+        told = translate(say("{expid} is not running ({evidence}).", expid="a000", evidence=inner))
+    assert told == "a000 no está en ejecución (no se vio ninguna ejecución)."
+
+
+def test_braces_in_values_stay(db: None) -> None:
+    with translation.override("es"):
+        assert translate(say("{expid} is gone from the store.", expid="{x}")) == "{x} ya no está en el almacén."
