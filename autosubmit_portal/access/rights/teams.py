@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from autosubmit_portal.access.models import Coverage, Team, TeamExperiment
+from autosubmit_portal.access.models import Coverage, Membership, Team, TeamExperiment
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.grants import Part, read_grants
 from autosubmit_portal.access.rights.policy import Actor
@@ -42,6 +42,12 @@ def filter_teams(actor: Actor) -> QuerySet[Team]:
     own = {grant.team for grant in read_grants(actor).held if grant.team is not None}
     sites = find_managed_sites(actor)
     return Team.objects.filter(Q(pk__in=own) | Q(pk__in=_filter_within(sites).values("pk")))
+
+
+def filter_memberships(actor: Actor) -> QuerySet[Membership]:
+    """Return who is in the teams that the actor sees."""
+    every = Membership.objects.all()
+    return every if may_change_all(actor) else every.filter(team__in=filter_teams(actor))
 
 
 def may_change(actor: Actor, team: Team) -> bool:

@@ -18,10 +18,9 @@ from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access import accounts
-from autosubmit_portal.access.models import Membership
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.people import filter_people, may_see_accounts
-from autosubmit_portal.access.rights.teams import filter_teams
+from autosubmit_portal.access.rights.teams import filter_memberships
 from autosubmit_portal.access.roles import LIFT_LOCKOUTS, Role
 from autosubmit_portal.access.sign_in import lockout, second_factor
 from autosubmit_portal.audit.origin import make_origin
@@ -130,7 +129,7 @@ class AccountAdmin(NamedAdmin, UserAdmin):  # type: ignore[type-arg]  # of the s
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return whom the user sees, with what the list shows of each."""
-        memberships = Membership.objects.filter(team__in=filter_teams(request.user)).select_related("team")
+        memberships = filter_memberships(request.user).select_related("team")
         shown = Prefetch("memberships", memberships.order_by("team__slug"), to_attr="seen_memberships")
         rows = filter_people(request.user).annotate(seen_at=Coalesce("visit__seen_at", "last_login"))
         return rows.prefetch_related("groups", "socialaccount_set", shown)
