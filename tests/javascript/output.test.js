@@ -302,3 +302,15 @@ test("an output that a refresh has brought is followed, and one that was there i
     await clock.pass(900);
     assert.strictEqual(asked.length, 1);
 });
+
+test("a click that finds nothing says so, and may be tried again", async () => {
+    const { find, screen } = opened([NOTHING, new Error(), piece("zero\n", 0, 4)], BOX.replace('data-start="0"', 'data-start="2"'));
+    await settle();
+    find("[data-output-earlier]").click();
+    await settle();
+    assert.strictEqual(find("[data-output-note]").textContent, "Cannot be read now. Try again.");
+    find("[data-output-earlier]").click();
+    await settle();
+    assert.strictEqual(screen.textContent, "zero\none\n");
+    assert.strictEqual(find("[data-output-note]").textContent, "4 bytes");
+});

@@ -7,14 +7,8 @@ from django.utils.translation import get_language, gettext
 WORDS = (
     *("just now", "{time} ago", "in {time}", "Live", "Paused while rows are chosen", "This is not there any more"),
     *("Portal not reachable, trying again", "{size} bytes", "{size} bytes, at {part} %", "Nothing printed yet"),
-    *(
-        "Cannot be searched now",
-        "Searched {part} %",
-        "Not found",
-        "{number} of {all}, line {line}",
-        "Dismiss",
-        "Copied",
-    ),
+    *("Cannot be read now. Try again.", "Cannot be searched now", "Searched {part} %", "Not found"),
+    *("{number} of {all}, line {line}", "Dismiss"),
     *("Copied", "submitted {at}", "waited {time}", "ran {time}", "chosen", "Nothing is called so.", "Found"),
     *("{shown} of {all}", "The picture cannot be loaded now. The table below has the same jobs."),
 )

@@ -24,13 +24,22 @@ class Output {
         this.isAtEnd = true;
         this.isAway = false; // shows a place before the end, which it does not follow then
         this.screen.addEventListener("scroll", () => this.scrolled());
-        this.earlier?.addEventListener("click", () => this.showEarlier());
-        this.later?.addEventListener("click", () => this.showLater());
-        this.box.querySelector("[data-output-end]")?.addEventListener("click", () => this.followEnd());
+        this.earlier?.addEventListener("click", () => this.attempt(() => this.showEarlier()));
+        this.later?.addEventListener("click", () => this.attempt(() => this.showLater()));
+        this.box.querySelector("[data-output-end]")?.addEventListener("click", () => this.attempt(() => this.followEnd()));
         const form = box.querySelector("[data-output-search]");
         if (form) new Search(this, form);
         this.toEnd();
         this.follow();
+    }
+
+    // The host may be away: a click that finds nothing says so.
+    async attempt(step) {
+        try {
+            await step();
+        } catch {
+            if (this.note) this.note.textContent = say("Cannot be read now. Try again.");
+        }
     }
 
     scrolled() {
