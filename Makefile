@@ -8,6 +8,8 @@ STORE ?=
 AUTOSUBMIT_ENV := $(HOME_DIR)/autosubmit-env
 OWN_AUTOSUBMIT := $(AUTOSUBMIT_ENV)/bin/autosubmit
 AUTOSUBMIT ?= $(OWN_AUTOSUBMIT)
+# The folder that pictures show paths of.
+STAGE := /tmp/autosubmit-portal
 # Autosubmit API, which `make bench` compares the portal with.
 PEER_VERSION := 4.2.0
 PEER ?= $(HOME_DIR)/peer-env
@@ -217,7 +219,10 @@ back-test: install-tests ## how far forecasts of the end were off, on recorded h
 	@$(PY) -m tests.tools.back_test $(STORES)
 
 screenshots: packages-for-test install-tests autosubmit ## the pictures of docs/, from the running product
-	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/tools/screenshots.py
+	@rm -rf $(STAGE) && mkdir -p $(STAGE)/opt && chmod -R 755 $(STAGE)
+	@AUTOSUBMIT="$(AUTOSUBMIT)" TESTS_RUN_FOLDER=$(STAGE)/opt $(PY) -m pytest -q -m "" --basetemp=$(STAGE)/srv \
+		tests/tools/screenshots.py
+	@rm -rf $(STAGE)
 
 clean: ## remove the environment and caches; HOME_DIR with its data stays
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

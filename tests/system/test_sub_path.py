@@ -40,7 +40,10 @@ NOT_WALKED = (
     "search/experiments/<int:site_id>",
     *(f"{name}/<path:object_id>/{page}" for name in ("site-accounts", "site-policies", "site-roles") for page in PAGES),
     *("failed-sign-ins/<path:object_id>/delete", "sites/<path:object_id>/delete", "sites/<path:object_id>/history"),
-    *("notes/<int:note_id>", "<experiment_key:object_id>/notes", "/remove"),
+    *("notes/<int:note_id>", "<experiment_key:object_id>/notes", "/remove", "jobs/views"),
+    *(f"people/<row_name:object_id>/{page}" for page in ("close", "reopen", "unlock", "reset_second_factor", "delete")),
+    *(f"teams/<row_name:object_id>/{page}" for page in ("offers", "people", "coverage", "experiments")),
+    "teams/preview",
     *("r/<path:content_type_id>/<path:object_id>", "^(?P<app_label>auth|experiments|access|audit|jobs)/$"),
 )
 

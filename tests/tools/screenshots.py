@@ -7,6 +7,7 @@ light, in the dark and on a phone. pytest runs this file when it is named, for t
 import base64
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,10 +78,14 @@ PAGES = [
     Shown("access", "Who may do what, and why", "/experiments/{mixed}/access/"),
     Shown("stop", "The form of an action, with its command", "/experiments/{mixed}/request/stop/"),
     Shown(
-        "set-status", "Set the status of jobs, seen first", "/experiments/{failing}/request/set_status/?status=READY"
+        "set-status",
+        "Set the status of jobs, seen first",
+        "/experiments/{failing}/request/set_status/?status=READY&filter_status=FAILED",
     ),
     Shown(
-        "reset", "Reset jobs and start, in one form", "/experiments/{failing}/request/reset_and_start/?status=FAILED"
+        "reset",
+        "Reset jobs and start, in one form",
+        "/experiments/{failing}/request/reset_and_start/?filter_status=FAILED",
     ),
     Shown("create", "A new experiment", "/sites/1/request/create/"),
     Shown("action", "An action with its live output", "/actions/{action}/"),
@@ -124,15 +129,16 @@ def fill(portal: Portal) -> Mapping[str, str]:
     expids = {kind: make(portal, kind) for kind in DESCRIPTIONS}
     for kind in ("small", "failing"):
         ask(portal, f"/v4/experiments/{expids[kind]}?action=run", wait=60)
-    for what in ("generate", "run"):  # the second run
-        ask(portal, f"/v4/experiments/{expids['small']}?action={what}", wait=60)
+    for what in ("generate", "run"):
+        ask(portal, f"/v4/experiments/{expids['small']}?action={what}", wait=60, reason="Once more, for the new year")
     ask(portal, f"/v4/experiments/{expids['waiting']}?action=run", reason="The review is over.")  # refused
     for kind in ("medium", "mixed", "long"):
         ask(portal, f"/v4/experiments/{expids[kind]}?action=run", reason="Night shift")
     wait_for(lambda: {"FAILED", "RUNNING"} <= state(portal, expids["mixed"])["status_counts"].keys())
     wait_for(lambda: state(portal, expids["medium"])["completed"] > 120)
     portal.manage("shell", "--no-imports", "-c", PEOPLE)
-    portal.http.post("/v4/freezes", {"message": "Maintenance of the batch system until noon"})
+    begin = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=18)  # the forms show what is possible before
+    portal.http.post("/v4/freezes", {"message": "Maintenance of the batch system", "starts_at": begin.isoformat()})
     portal.http.post(f"/v4/experiments/{expids['failing']}/notes", {"text": "Seen. **BAD** needs the new bathymetry."})
     actions = portal.http.get(f"/v4/actions?expid={expids['mixed']}").body["results"]
     return expids | {"action": str(actions[0]["id"])}
