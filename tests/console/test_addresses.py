@@ -121,7 +121,7 @@ def test_the_jobs_of_an_experiment_can_be_narrowed_by_what_occurs_there(
     experiment: Experiment, as_viewer: Client
 ) -> None:
     page = text_of(as_viewer.get("/experiments/a000/jobs/"))
-    assert '"?section=POST"' in page
+    assert 'name="section" value="POST"' in page
     assert "a000_INI" not in text_of(as_viewer.get("/experiments/a000/jobs/?section=POST"))
 
 
