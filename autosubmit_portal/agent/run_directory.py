@@ -113,10 +113,9 @@ class RunDirectory:
         files.replace(self.path / "argv", "".join(lines).encode("utf-8", "surrogateescape"))
         files.replace(self.path / "launch.sh", launcher.SCRIPT)
         (self.path / "output").touch(mode=0o600)
-        files.replace(
-            self.path / "room", bytes(ROOM_BYTES)
-        )  # a launcher without room starts nothing, and cannot say so
-        (self.path / "room").unlink()
+        # A launcher without room starts nothing, and cannot say so. Whoever starts the same key may have taken it away.
+        files.replace(self.path / "room", bytes(ROOM_BYTES))
+        (self.path / "room").unlink(missing_ok=True)
 
     def read_argv(self) -> list[str]:
         """Return the command that was prepared."""

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from autosubmit_portal.agent import launcher, run_directory
+from autosubmit_portal.agent import files, launcher, run_directory
 from autosubmit_portal.agent.host import Identity, read_identity
 from autosubmit_portal.agent.run_directory import Look, RunDirectory, State
 from autosubmit_portal.agent.spool import Outcome, Spool, Start
@@ -134,6 +134,21 @@ def test_of_many_processes_that_start_one_key_at_once_one_starts_it(runs: Spool,
         process.communicate("\n")
     assert answers <= {"started", "started before"}
     assert len((tmp_path / "started").read_text().split()) == 1
+
+
+def test_a_start_goes_on_when_another_of_the_same_key_has_tidied_up(
+    runs: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = files.replace
+
+    def lose_room(path: Path, data: bytes) -> None:
+        replace(path, data)
+        if path.name == "room":
+            path.unlink()
+
+    monkeypatch.setattr(files, "replace", lose_room)
+    assert start(runs, "true") == Start(Outcome.STARTED)
+    assert ended(runs).exit_status == 0
 
 
 def test_a_start_that_was_cut_off_before_its_launcher_can_be_repeated(runs: Spool, directory: Path) -> None:
