@@ -8,7 +8,7 @@ from tests.tools.sbom import add_debian, list_debian
 
 @pytest.mark.parametrize(
     ("image", "some"),
-    [("portal", {"python3", "tini", "ca-certificates"}), ("agent", {"git", "openssh-client", "tini"})],
+    [("portal", {"python3", "tini", "tzdata", "ca-certificates"}), ("agent", {"git", "openssh-client", "tini"})],
 )
 def test_the_packages_of_debian_are_those_of_the_definition(image: str, some: set[str]) -> None:
     named = list_debian(read_stages()[image])
