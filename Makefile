@@ -211,7 +211,7 @@ fuzz: install-tests autosubmit ## random bytes, random configurations beside Aut
 trace: install-tests ## how many files and jumps between them a request takes (FILES=1 names the files)
 	@$(PY) -m tests.tools.trace $(if $(FILES),--files)
 
-bench: packages-for-test install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, changes, hosts, lists, load, pictures, procedures, sites, changing, mirror or reads)
+bench: packages-for-test install-tests autosubmit ## measure into docs/performance.md (half an hour, a quiet machine; ONLY=actions, changes, hosts, lists, load, pages, pictures, procedures, sites, changing, mirror or reads)
 	@$(PY) -m tests.tools.bench --autosubmit "$(AUTOSUBMIT)" --peer "$(PEER)" --tools "$(TOOLS)" --stores "$(STORES)" \
 		$(foreach part,$(ONLY),--only $(part))
 

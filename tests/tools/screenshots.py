@@ -1,4 +1,4 @@
-"""The pictures of docs/images, taken from the running product, and the page that shows them: `make screenshots`.
+"""The pictures of docs/images, taken from the running product, and the part of docs/console.md that shows them.
 
 A portal of its own serves a new Autosubmit home in which real experiments run; Chromium looks at each page in the
 light, in the dark and on a phone. pytest runs this file when it is named, for the sake of the fixtures; it is no test.
@@ -21,6 +21,7 @@ from tests.support.workflows import KINDS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 IMAGES = DOCS / "images"
+HEADING = "## Every page in pictures"
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1440, "height": 900}},
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
@@ -181,18 +182,19 @@ def get_image(shown: Shown, look: str) -> Path:
 
 
 def write_page() -> None:
-    """Write the page of the docs that shows all pictures."""
-    (DOCS / "screenshots.md").write_text("\n".join(write_lines()))
+    """Write the part of the page about the console that shows all pictures: its last."""
+    page = DOCS / "console.md"
+    text = page.read_text().partition(f"\n{HEADING}\n")[0]
+    page.write_text("\n".join([text, *write_lines()]))
 
 
 def write_lines() -> Iterator[str]:
-    """Yield the lines of that page."""
-    yield "# The console in pictures\n"
-    yield "Taken by `make screenshots` from a running portal with real experiments: each page in the light, in the dark"
-    yield "and on a phone. [What they show](console.md).\n"
+    """Yield the lines of that part."""
+    yield f"{HEADING}\n"
+    yield "Taken by `make screenshots` from a running portal with real experiments: in the light, in the dark, on a phone.\n"
     for shown in PAGES:
         light, dark, phone = (f"images/{get_image(shown, look).name}" for look in LOOKS)
-        yield f"## {shown.title}\n"
+        yield f"**{shown.title}**\n"
         yield f'<img src="{light}" width="40%" alt="{shown.title}, light">'
         yield f'<img src="{dark}" width="40%" alt="{shown.title}, dark">'
         yield f'<img src="{phone}" width="12%" alt="{shown.title}, on a phone">\n'

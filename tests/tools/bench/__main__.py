@@ -12,7 +12,20 @@ from pathlib import Path
 
 from django.conf import settings
 
-from tests.tools.bench import actions, changes, changing, crowd, hosts, lists, page, peer, pictures, procedures, sites
+from tests.tools.bench import (
+    actions,
+    changes,
+    changing,
+    crowd,
+    hosts,
+    lists,
+    page,
+    pages,
+    peer,
+    pictures,
+    procedures,
+    sites,
+)
 from tests.tools.bench.page import Section
 from tests.tools.bench.service import Extent, measure
 from tests.tools.bench.stores import NoTools, Plan
@@ -24,6 +37,7 @@ ALONE: Mapping[str, Callable[[Path, Path], Section]] = {
     "hosts": hosts.run,
     "lists": lists.run,
     "load": crowd.run,
+    "pages": pages.run,
     "pictures": pictures.run,
     "procedures": procedures.run,
     "sites": sites.run,

@@ -17,8 +17,8 @@ HEAD = """# Performance
 so.
 """
 TITLES = (
-    *("Reads", "Changes", "Lists", "Pictures", "Load", "The mirror", "The mirror while many lists change"),
-    "Sites and agents",
+    *("Reads", "Changes", "Lists", "Pages", "Pictures", "Load", "The mirror"),
+    *("The mirror while many lists change", "Sites and agents"),
     *("From request to command", "Several hosts", "Procedures", "The machine"),
 )
 _MARK = "\n## "

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeExperiment
-from tests.tools.bench import actions, changes, changing, crowd, hostile, lists, page, pictures, sites
+from tests.tools.bench import actions, changes, changing, crowd, hostile, lists, page, pages, pictures, sites
 from tests.tools.bench.service import Extent, measure
 from tests.tools.bench.stores import Store
 
@@ -45,6 +45,14 @@ def test_the_load_of_a_crowd_is_measured(autosubmit: Path, tmp_path: Path, monke
 def test_lists_are_measured_on_both_databases(autosubmit: Path, tmp_path: Path) -> None:
     section = lists.run(tmp_path, autosubmit, experiments=2, jobs=5)
     assert "| seconds (target: ≤ 0.15) | SQLite | PostgreSQL |" in section.text
+
+
+def test_pages_and_open_tabs_are_measured(autosubmit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, small in {"ROUNDS": 1, "TABS": 2, "SETTLE_SECONDS": 0.0}.items():
+        monkeypatch.setattr(pages, name, small)
+    text = pages.run(tmp_path, autosubmit, experiments=3, jobs=200, seconds=1.0).text
+    assert "| usable, s | ≤ 0.5 |" in text
+    assert "| kB/s for each | ≤ 2 |" in text
 
 
 def test_pictures_are_measured(autosubmit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

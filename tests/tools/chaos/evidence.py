@@ -1,6 +1,5 @@
 """What is left after the faults: rows, trail, ledger and run directories, read without the portal, and compared."""
 
-import json
 import re
 import sqlite3
 import zlib
@@ -10,10 +9,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
 from tests.tools.chaos.client import Asked
 from tests.tools.chaos.fleet import Fleet
+from tests.tools.chaos.restoring import Forgotten
+from tests.tools.chaos.rows import query
 
 ACTIVE = ("awaiting_approval", "queued", "running")
 TERMINAL = ("succeeded", "failed", "cancelled", "lost")
@@ -50,6 +49,7 @@ class Evidence:
     outputs: dict[str, str]
     full_disk: list[tuple[float, float]]
     rebooted: set[str]
+    forgotten: Forgotten
 
     @property
     def started(self) -> list[Line]:
@@ -60,33 +60,36 @@ class Evidence:
         return {line.name: line for line in self.ledger if line.event == "ended"}
 
     @property
+    def unknown(self) -> set[str]:
+        """Commands that a restored database knows nothing of."""
+        return {*self.forgotten.commands.values()}
+
+    def is_lost_with_database(self, action: dict[str, Any], end: Line) -> bool:
+        """Answer whether nobody knew any more how a command had ended when its action came back from the backup."""
+        return action["state"] == "lost" and end.at < self.forgotten.restored_at
+
+    @property
     def cancelled(self) -> set[int]:
         """Actions whose running command somebody asked to end."""
         return {e["action_id"] for e in self.entries if e["event"] == "action.cancel_requested"}
 
 
-def gather(fleet: Fleet, full_disk: list[tuple[float, float]], rebooted: set[str]) -> Evidence:
+def gather(fleet: Fleet, full_disk: list[tuple[float, float]], rebooted: set[str], forgotten: Forgotten) -> Evidence:
     """Read everything; `rebooted` are the keys of the commands that a restart of their host has ended."""
     actions = query(fleet, f"SELECT {COLUMNS} FROM experiments_action ORDER BY id")
     steps = query(fleet, "SELECT action_id, number, key, output FROM experiments_step")
-    names = {row["key"]: f"{row['action_id']}/{row['number']}" for row in steps}
+    outputs = {f"{row['action_id']}/{row['number']}": _inflate(row["output"]) for row in steps}
+    names = forgotten.commands | {row["key"]: f"{row['action_id']}/{row['number']}" for row in steps}
     lines = (fleet.store / "ledger").read_text().splitlines()
     return Evidence(
         actions={row["id"]: row for row in actions},
         entries=query(fleet, EVENTS),
         ledger=[_line(text, names) for text in lines],
-        outputs={names[row["key"]]: _inflate(row["output"]) for row in steps},
+        outputs=outputs,
         full_disk=full_disk,
         rebooted={names.get(key, key) for key in rebooted},
+        forgotten=forgotten,
     )
-
-
-def query(fleet: Fleet, statement: str) -> list[dict[str, Any]]:
-    """Return rows of the portal's database, asked for directly."""
-    with closing(_connection(fleet)) as connection:
-        cursor = connection.execute(statement)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, map(_parsed, row), strict=True)) for row in cursor.fetchall()]
 
 
 def active(fleet: Fleet) -> list[int]:
@@ -98,18 +101,6 @@ def active(fleet: Fleet) -> list[int]:
 def unkept(fleet: Fleet) -> list[int]:
     """Return the actions whose output is at a host still."""
     return [row["action_id"] for row in query(fleet, "SELECT action_id FROM experiments_step WHERE NOT is_forgotten")]
-
-
-def _connection(fleet: Fleet) -> Any:
-    url = fleet.portal.database_url
-    if url:
-        return psycopg.connect(url.replace("postgres://", "postgresql://", 1))
-    return sqlite3.connect(fleet.portal.home / "portal.sqlite3", timeout=60)
-
-
-def _parsed(value: Any) -> Any:
-    is_json = isinstance(value, str) and value[:1] in ("[", "{")
-    return json.loads(value) if is_json else value
 
 
 def _line(text: str, names: dict[str, str]) -> Line:
@@ -132,7 +123,7 @@ def commands_at_once(found: Evidence) -> Iterator[str]:
     """The third: one at a time on an experiment, but for what may overtake others, and one creation at a time."""
     until: dict[str, tuple[float, str]] = defaultdict(lambda: (0.0, ""))
     for line in sorted(found.started, key=lambda line: line.at):
-        if line.command in OVERTAKING:
+        if line.command in OVERTAKING or line.name in found.unknown:
             continue
         end = found.ended.get(line.name, line).at
         last, other = until[line.expid]
@@ -144,6 +135,8 @@ def commands_at_once(found: Evidence) -> Iterator[str]:
 def runs_lost(found: Evidence) -> Iterator[str]:
     """The second: what was started is known, with its output and exit status once it has ended."""
     for line in found.started:
+        if line.name in found.unknown:
+            continue
         pk, step = map(int, line.name.split("/")) if "/" in line.name else (0, 0)
         action = found.actions.get(pk)
         if action is None:
@@ -160,6 +153,8 @@ def runs_lost(found: Evidence) -> Iterator[str]:
 
 
 def _what_is_unknown(found: Evidence, action: dict[str, Any], step: int, end: Line) -> Iterator[str]:
+    if found.is_lost_with_database(action, end):
+        return
     if step == action["step"] and action["exit_status"] != end.status:
         yield f"{end.name} ended with {end.status}; its action: {action['state']}, {action['exit_status']}"
     began = next(line.at for line in found.started if line.name == end.name)
@@ -184,7 +179,7 @@ def audit_lines_wrong(found: Evidence) -> Iterator[str]:
             of_action[entry["action_id"]].append(entry)
     for pk in of_action.keys() - found.actions.keys():
         yield f"there are entries of an action {pk}, which does not exist"
-    names = {line.name for line in found.started}
+    names = {line.name for line in found.started} - found.unknown
     for pk, action in found.actions.items():
         said = [entry["event"] for entry in of_action[pk] if entry["event"] not in EXTRA_EVENTS]
         steps = [entry["details"]["step"] for entry in of_action[pk] if entry["event"] == "action.command_started"]
@@ -230,7 +225,7 @@ def answers_wrong(found: Evidence, asked: list[Asked]) -> Iterator[str]:
         actions = made.pop(request.name, [])
         if len(actions) > 1:
             yield f"the request {request.name} made the actions {actions}"
-        if not request.ids <= set(actions):
+        if not request.ids <= set(actions) and request.name not in found.forgotten.reasons:
             yield f"the request {request.name} was answered {request.answers}, there is {actions}"
         if actions and not request.ids and not request.is_unsure:
             yield f"the request {request.name} was refused {request.answers} and made {actions}"
@@ -249,6 +244,8 @@ def refusals_unrecorded(found: Evidence, asked: list[Asked]) -> Iterator[str]:
         unsure[request.kind] += request.is_unsure
     kinds = (entry["kind"] for entry in found.entries if entry["event"] == "action.refused")
     recorded = Counter("description" if kind == "update_description" else kind for kind in kinds)
+    for kind, number in found.forgotten.refusals.items():
+        recorded["description" if kind == "update_description" else kind] += number
     for kind in seen.keys() | recorded.keys():
         if recorded[kind] < seen[kind] or (recorded[kind] > seen[kind] and not unsure[kind]):
             yield f"{seen[kind]} refusals of {kind} were answered, {recorded[kind]} are in the trail"

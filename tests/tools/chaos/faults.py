@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.tools.chaos import restoring
 from tests.tools.chaos.client import Client
 from tests.tools.chaos.fleet import CLUSTERS, Fleet
 from tests.tools.chaos.points import IN_TRANSACTION, POINTS
@@ -25,6 +26,8 @@ CUT_SECONDS = (1.0, 60.0)
 # Longer than a gateway pauses between two tries, until it has failed often.
 STRANGE_SECONDS = (5.0, 20.0)
 REACH_SECONDS = 10.0
+# Of yesterday, as fast as an ordeal goes.
+BACKUP_SECONDS = (10.0, 40.0)
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -41,6 +44,8 @@ class Faults:
     later: list[tuple[float, Callable[[], object]]] = field(default_factory=list)
     rebooted: set[str] = field(default_factory=set)
     planned: list[tuple[str, str]] = field(default_factory=list)
+    backup: Path | None = None
+    forgotten: restoring.Forgotten = field(default_factory=restoring.Forgotten)
 
     @property
     def kinds(self) -> dict[Callable[[], str], int]:
@@ -58,6 +63,8 @@ class Faults:
             self.stall: 6,
             self.deliver_twice: 6,
         }
+        if not self.backup:
+            kinds[self.lose_database] = 4
         if self.fleet.is_disk_ours:
             kinds[self.fill_disk] = 5
         if self.fleet.is_home_ours:
@@ -220,6 +227,13 @@ class Faults:
         self.fleet.postgres.start()
         return "the database server: crash"
 
+    def lose_database(self) -> str:
+        """Make a backup, and lose the database a while later, with all that was done since."""
+        self.backup = self.fleet.portal.home.parent / "backup"
+        restoring.back_up(self.fleet, self.backup)
+        self.later.append((time.monotonic() + self.dice.uniform(*BACKUP_SECONDS), self._restore))
+        return "the database: lost, and restored from a backup"
+
     def kill_broker(self) -> str:
         """Kill the broker with all messages in it, and start it again."""
         assert self.fleet.redis
@@ -283,6 +297,10 @@ class Faults:
         self._site.cut(what)
         self.later.append((time.monotonic() + seconds, self._site.mend))
         return f"the link: {'cut' if what == 'all' else 'no answers'} {seconds:g} s"
+
+    def _restore(self) -> None:
+        assert self.backup
+        self.forgotten = restoring.restore(self.fleet, self.backup)
 
     def _end_later(self, seconds: float, undo: Callable[[], object]) -> None:
         """Have new channels opened now, and again when what is strange has ended."""

@@ -64,6 +64,8 @@ class Fleet:
     is_disk_ours: bool = False
     is_home_ours: bool = False
     closing: threading.Event = field(default_factory=threading.Event)
+    # Who holds it keeps what has died from being started again.
+    keeping: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def spool(self) -> Path:
@@ -108,13 +110,27 @@ class Fleet:
     def keep(self) -> None:
         """Start again what has died and end what it left, as `manage.py portal` does, until the fleet is closing."""
         while not self.closing.wait(LOOK_SECONDS):
-            if self.site:
-                self.site.keep()
-            for name, process in list(self.portal.processes.items()):
-                if process.poll() is not None and not self.closing.is_set():
-                    with suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal.SIGKILL)
-                    self.portal.spawn(name)
+            with self.keeping:
+                self._start_again()
+
+    def _start_again(self) -> None:
+        if self.site:
+            self.site.keep()
+        for name, process in list(self.portal.processes.items()):
+            if process.poll() is not None and not self.closing.is_set():
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                self.portal.spawn(name)
+
+    def kill(self) -> None:
+        """Kill all processes of the portal and its gateways; what is not kept from it starts them again."""
+        for process in self.portal.processes.values():
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        for pid in self.find_gateways():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.waiting import PATIENCE, wait_for
-from tests.tools.chaos import evidence
+from tests.tools.chaos import evidence, rows
 from tests.tools.chaos.client import Client
 from tests.tools.chaos.faults import Faults
 from tests.tools.chaos.fleet import Fleet, Setup, fleet
@@ -70,7 +70,7 @@ def _experiment(made: Fleet) -> str:
 
 def _mirrored(made: Fleet) -> int:
     count = "SELECT count(*) AS number FROM experiments_experiment WHERE total_jobs > 0"
-    return int(evidence.query(made, count)[0]["number"])
+    return int(rows.query(made, count)[0]["number"])
 
 
 def _injure(made: Fleet, clients: list[Client], dice: random.Random, faults: int, in_haste: bool) -> Faults:
@@ -108,7 +108,7 @@ def _settle(made: Fleet, in_haste: bool) -> float:
 
 
 def _judge(setup: Setup, made: Fleet, clients: list[Client], done: Faults, settled: float) -> Verdict:
-    found = evidence.gather(made, done.full_disk, done.rebooted)
+    found = evidence.gather(made, done.full_disk, done.rebooted, done.forgotten)
     asked = [request for client in clients for request in client.asked]
     figures = {
         "faults": done.counts.total(),
