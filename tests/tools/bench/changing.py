@@ -24,7 +24,7 @@ from tests.support.lock_holders import running
 from tests.support.small_stores import make_store
 from tests.tools.bench.fleet import FirstPass, Member, fleet
 from tests.tools.bench.judgement import Verdict, at_most, table, untargeted
-from tests.tools.bench.load import Connection, percentile
+from tests.tools.bench.load import Connection, Server, percentile
 from tests.tools.bench.memory import held
 from tests.tools.bench.mirror import STATUSES
 from tests.tools.bench.page import Section, context
@@ -125,13 +125,14 @@ class List:
         self.changed_at = time.monotonic()
         self.due += self.every
 
-    def see(self, status: str, connection: Connection) -> None:
+    def see(self, status: str, server: Server) -> None:
         """Note how long it took, if the database has this status: until the API has it too."""
         if self.changed_at is None or status != self.status:
             return
-        request = connection.request(f"/v4/experiments/{self.expid}/jobs/{self.job}")
-        while json.loads(connection.ask(request)[1])["status"] != status:
-            time.sleep(LOOK_SECONDS)
+        with closing(Connection(server)) as connection:  # one that waits for long is closed by the server
+            request = connection.request(f"/v4/experiments/{self.expid}/jobs/{self.job}")
+            while json.loads(connection.ask(request)[1])["status"] != status:
+                time.sleep(LOOK_SECONDS)
         self.seconds.append(time.monotonic() - self.changed_at)
         self.changed_at = None
 
@@ -225,7 +226,6 @@ def _verdicts_of_longest(database: str, it: FirstPass) -> list[Verdict]:
 
 def _go_round(lists: list[List], ask: "Ask", rounds: int, member: Member) -> None:
     """Change the lists when they are due, each at least once, until all changes are seen."""
-    connection = Connection(member.server)
     began = time.monotonic()
     for each in lists:
         each.due = began + random.uniform(0, each.every)
@@ -238,9 +238,8 @@ def _go_round(lists: list[List], ask: "Ask", rounds: int, member: Member) -> Non
             if is_due and (time.monotonic() < until or not each.seconds):
                 each.change()
         for pk, status in ask(query):
-            keys[pk].see(status, connection)
+            keys[pk].see(status, member.server)
         time.sleep(LOOK_SECONDS)
-    connection.close()
 
 
 Ask = Callable[[str], list[tuple[int, str]]]
