@@ -8,13 +8,13 @@ from pathlib import Path
 from autosubmit_portal.agent.answers import Answers
 from autosubmit_portal.agent.protocol import Server
 from autosubmit_portal.agent.protocol.strict_json import Message
+from autosubmit_portal.agent.readers.fork_server import WATCHER
 from autosubmit_portal.agent.readers.process import Heard, Process
 from autosubmit_portal.agent.reading import make_folder
 from autosubmit_portal.agent.site_file import read_site_file
 from autosubmit_portal.agent.watch.left_out import LeftOut
 from autosubmit_portal.agent.watch.request import find_place, tell_place, understand
 
-CHILD = "autosubmit_portal.agent.watch.child"
 # Of a pass each part ends after 1.5 s; a longer one hangs on a disk.
 ANSWER_SECONDS = 10.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
@@ -146,7 +146,7 @@ class Watching:
         if len(self._dying) >= MOST_STUCK:
             raise OSError(f"{MOST_STUCK} processes hang on a disk")
         self._left_out.clear_mark()
-        process = Process(self._folder, str(self._left_out.mark), module=CHILD, shared=[self._left_out.mark])
+        process = Process(self._folder, module=WATCHER, shared=[self._left_out.mark])
         self._selector.register(process, selectors.EVENT_READ)
         return process
 

@@ -31,6 +31,7 @@ MAX_WAIT_SECONDS = 60.0
 # Autosubmit holds an exclusive lock for milliseconds; whoever holds it longer does not keep the others waiting.
 _LOCK_WAIT_SECONDS = 0.5
 _STEPS_BETWEEN_LOOKS = 100_000
+_LONG = (str, bytes)  # a union is asked half as fast
 
 
 @dataclass(slots=True)
@@ -184,7 +185,7 @@ def _limit_rows(cursor: sqlite3.Cursor, most_bytes: int) -> Iterator[dict[str, A
     cursor.row_factory = None
     for number, row in enumerate(cursor):
         for value in row:
-            if isinstance(value, str | bytes):
+            if isinstance(value, _LONG):
                 total += len(value)
         if number >= MAX_ROWS or total > most_bytes:
             raise UnreadableDatabase("it holds more than Autosubmit ever writes")

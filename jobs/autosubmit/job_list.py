@@ -8,16 +8,15 @@
 | 4.1, 4.2 with PostgreSQL | tables `job_pkl` and `<expid>.jobs` | the same tables |
 
 The form is chosen by what is found. A pickle is read as data, by a process with limits: see
-`jobs.autosubmit.pickles.decoder`. Other local users may write the files, so the type of every value is checked.
+`jobs.autosubmit.pickles.formats`. Other local users may write the files, so the type of every value is checked.
 """
 
 import io
-import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from jobs.autosubmit.database import (
     SQLITE_MAGIC,
@@ -29,7 +28,7 @@ from jobs.autosubmit.database import (
     read_rows,
 )
 from jobs.autosubmit.job_record import COLUMNS, LONGEST_NAME, JobRecord
-from jobs.autosubmit.pickles.formats import require_mirrored
+from jobs.autosubmit.pickles.formats import Edge, Row, Rows, Scalar, require_mirrored
 from jobs.autosubmit.records import read_record
 from jobs.autosubmit.refusal import Refused
 from jobs.autosubmit.values import to_text
@@ -37,19 +36,26 @@ from jobs.autosubmit.values import to_text
 MAX_BYTES = 384 * 1024 * 1024
 """500,000 jobs take about 290 MB; a larger file than this is not loaded."""
 
-_PLAIN_NAME = re.compile(rb'\["([\w.-]{1,%d})"' % LONGEST_NAME)
+_PLAIN_NAME = re.compile(rf"[\w.-]{{1,{LONGEST_NAME}}}", re.ASCII)
 
 
 class UnreadableJobList(Exception):
     """A job list, or its edges, cannot be read; the text says why."""
 
 
-Decode = Callable[[IO[bytes], int], Iterator[bytes]]
-"""Makes lines of JSON of a pickle of so many bytes: one for each job, then for its edges. Raises Refused."""
+Decode = Callable[[IO[bytes], int], Rows]
+"""Makes rows of a pickle of so many bytes. Raises Refused."""
 
 
-def read_job_lines(source: Source, decode: Decode) -> Iterator[bytes]:
-    """Yield a line of JSON for each job of a list, and then for the edges that it has itself.
+class JobRows(NamedTuple):
+    """A row for each job, in the order of the list, and the edges that the list has itself."""
+
+    jobs: list[Row]
+    edges: list[Edge]
+
+
+def read_job_rows(source: Source, decode: Decode) -> JobRows:
+    """Read a job list.
 
     The list is a file or a schema of PostgreSQL. Raises FileNotFoundError when there is none yet, and UnreadableJobList
     for all else: no permission, a truncated file, a locked database, an unknown form, a pickle that names anything but
@@ -58,33 +64,26 @@ def read_job_lines(source: Source, decode: Decode) -> Iterator[bytes]:
     try:
         if isinstance(source, Path) and not _is_database(source):
             with open_regular(source) as file:
-                yield from _decode(file, os.fstat(file.fileno()).st_size, decode)
-        else:
-            yield from _read_database(source, decode)
+                return _decode(file, os.fstat(file.fileno()).st_size, decode)
+        return _read_database(source, decode)
     except FileNotFoundError:
         raise
     except (Refused, UnreadableDatabase, OSError) as error:
         raise _explain(source, error) from error
 
 
-def make_job(values: list[Any], source: Source) -> JobRecord:
-    """Return the job of a line. Raises UnreadableJobList for one that cannot be told from others."""
+def make_job(values: Row, source: Source) -> JobRecord:
+    """Return the job of a row. Raises UnreadableJobList for one that cannot be told from others."""
     try:
         return read_record(JobRecord, dict(zip(COLUMNS, values, strict=True)))
     except Refused as error:
         raise _explain(source, error) from error
 
 
-def find_name(line: bytes, source: Source) -> str:
-    """Return the name in the line of a job, mostly without decoding it. Raises as `make_job` does."""
-    if plain := _PLAIN_NAME.match(line):
-        return plain[1].decode()
-    return make_job(json.loads(line), source).name
-
-
-def read_edges(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the edges of a line."""
-    return ((to_text(parent), to_text(child)) for parent, child in value["edges"])
+def find_name(values: Row, source: Source) -> str:
+    """Return the name in the row of a job: mostly as it stands there. Raises as `make_job` does."""
+    name = values[0]
+    return name if isinstance(name, str) and _PLAIN_NAME.fullmatch(name) else make_job(values, source).name
 
 
 def _explain(source: Source, error: Exception) -> UnreadableJobList:
@@ -117,22 +116,26 @@ def _is_database(path: Path) -> bool:
         return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
 
 
-def _read_database(source: Source, decode: Decode) -> Iterator[bytes]:
+def _read_database(source: Source, decode: Decode) -> JobRows:
     """4.2: a row for each job, its status by name. 4.1 with `STORAGE.TYPE: db`: the pickle in a row."""
     if "jobs" in list_tables(source):
         found = read_rows(source, "jobs", COLUMNS)
         require_mirrored(len(found))
-        for row in found:  # a value of another kind than JSON has is none that Autosubmit writes
-            yield json.dumps([*map(row.get, COLUMNS)], default=lambda _: None).encode()
-        return
+        return JobRows([[_keep_scalar(row.get(column)) for column in COLUMNS] for row in found], [])
     (row, *_) = read_rows(source, "job_pkl", ("pkl",)) or [{}]
     data = row.get("pkl")
     if not isinstance(data, bytes):
         raise FileNotFoundError(f"There is no job list in {source} yet.")
-    yield from _decode(io.BytesIO(data), len(data), decode)
+    return _decode(io.BytesIO(data), len(data), decode)
 
 
-def _decode(pickle: IO[bytes], length: int, decode: Decode) -> Iterator[bytes]:
+def _keep_scalar(value: Any) -> Scalar:
+    """Return a value as it is; one of another kind than JSON has is none that Autosubmit writes."""
+    return value if isinstance(value, str | int | float) else None
+
+
+def _decode(pickle: IO[bytes], length: int, decode: Decode) -> JobRows:
     if length > MAX_BYTES:
         raise Refused(f"it has {length:,} bytes, and the portal reads at most {MAX_BYTES:,}")
-    return decode(pickle, length)
+    jobs, edges = decode(pickle, length)
+    return JobRows([*jobs], [*edges])

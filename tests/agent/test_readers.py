@@ -14,10 +14,10 @@ import pytest
 
 from autosubmit_portal.agent.readers import lanes as lanes_module
 from autosubmit_portal.agent.readers import limits
-from autosubmit_portal.agent.readers import process as process_module
 from autosubmit_portal.agent.readers.lanes import FAST_READERS, Ended, Failed, Lanes, Reading
 from autosubmit_portal.agent.readers.messages import PUT_OFF, pack
 from experiments.autosubmit.store import Store
+from tests.agent.pretended_reader import READY, pretend
 from tests.support import fuzz, stores
 from tests.support.small_stores import add_experiment, make_store
 from tests.support.waiting import PATIENCE
@@ -227,14 +227,13 @@ def test_a_reader_that_computes_for_long_yields_to_others(
     driver.ask("h000", "experiment", **ALL)
 
     def yields() -> bool:
-        return any(os.getpriority(os.PRIO_PROCESS, each._process.pid) == 19 for each in driver.lanes._busy)
+        return any(os.getpriority(os.PRIO_PROCESS, each.pid) == 19 for each in driver.lanes._busy)
 
     driver.wait_for(yields)
 
 
 def test_a_reader_that_others_keep_from_computing_is_kept(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = f"import os, time; os.write(1, {pack({'ready': True})!r}); time.sleep(60)"
-    monkeypatch.setattr(process_module, "_CODE", code)
+    monkeypatch.setattr(lanes_module, "Process", pretend())
     driver.ask(GOOD, "logs")
     driver.wait_for(lambda: any(each.is_ready for each in driver.lanes._busy))
     for _ in range(2):
@@ -277,7 +276,7 @@ def test_readers_of_large_files_leave_the_processors_to_others(driver: Driver, s
     driver.ask("h000", "experiment", **ALL)
 
     def list_priorities() -> list[int]:
-        return [os.getpriority(os.PRIO_PROCESS, each._process.pid) for each in driver.lanes._busy]
+        return [os.getpriority(os.PRIO_PROCESS, each.pid) for each in driver.lanes._busy]
 
     driver.wait_for(lambda: list_priorities() == [lanes_module.SLOW_NICENESS])
     assert driver.is_good_read()
@@ -285,8 +284,7 @@ def test_readers_of_large_files_leave_the_processors_to_others(driver: Driver, s
 
 
 def test_a_reader_that_puts_off_for_ever_is_believed_once(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = pack({"ready": True}) + pack(PUT_OFF)
-    monkeypatch.setattr(process_module, "_CODE", f"import os, time; os.write(1, {said!r}); time.sleep(60)")
+    monkeypatch.setattr(lanes_module, "Process", pretend(READY + pack(PUT_OFF)))
     number = driver.ask(GOOD, "logs")
     driver.wait_for(lambda: bool(driver.answers))
     assert driver.answers == {number: (PUT_OFF, b"")}  # which is no answer to the agent
@@ -308,8 +306,7 @@ def test_large_files_may_take_long_one_at_a_time(driver: Driver, store: Store, m
 def test_a_reader_that_wants_to_be_waited_for_too_long_is_ended(
     driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = pack({"ready": True}) + pack({"seconds": 100_000})
-    monkeypatch.setattr(process_module, "_CODE", f"import os, time; os.write(1, {said!r}); time.sleep(60)")
+    monkeypatch.setattr(lanes_module, "Process", pretend(READY + pack({"seconds": 100_000})))
     assert driver.read(GOOD, "logs").code == "unreadable"
 
 
@@ -327,17 +324,15 @@ def test_a_reader_that_is_killed_costs_one_answer(driver: Driver, store: Store) 
     number = driver.ask("h000", "experiment", **ALL)
     assert driver.is_good_read()
     (process,) = driver.lanes._busy
-    os.kill(process._process.pid, signal.SIGKILL)
+    os.kill(process.pid, signal.SIGKILL)
     driver.wait_for(lambda: number in driver.answers)
     assert "it takes too much time or memory" in driver.answers[number].reason
     assert driver.is_good_read()
 
 
-@pytest.mark.parametrize(
-    "said", ["b'x' * 100000", "b'\\xff' * 12", "b'\\0\\0\\0\\2\\0\\0\\0\\0\\0\\0\\0\\0[]'", "b''"], ids=range(4)
-)
-def test_a_reader_that_lies_is_ended(driver: Driver, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
-    monkeypatch.setattr(process_module, "_CODE", f"import sys; sys.stdout.buffer.write({said})")
+@pytest.mark.parametrize("said", [b"x" * 1000, b"\xff" * 12, b"\0\0\0\2\0\0\0\0\0\0\0\0[]", b""], ids=range(4))
+def test_a_reader_that_lies_is_ended(driver: Driver, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    monkeypatch.setattr(lanes_module, "Process", pretend(said, seconds=0))
     assert driver.read(GOOD, "logs").code == "unreadable"
 
 

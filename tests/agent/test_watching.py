@@ -102,7 +102,7 @@ class Driver:
 
     def find_child(self) -> int:
         assert self.watching._process
-        return self.watching._process._process.pid
+        return self.watching._process.pid
 
     def hang(self, expid: str = "") -> str:
         """Have the child hang while it is asked, as it does on a disk, for so long that it is left."""

@@ -6,10 +6,10 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.conftest import be_signed_in
+from tests.support.axe import list_complaints
 from tests.support.services import Portal
 from tests.support.waiting import PATIENCE, wait_for
 
@@ -34,12 +34,6 @@ def expect_needs(page: Page, *words: str) -> None:
     """Wait until the open page says that these need somebody, without loading it again."""
     expect(page.locator(".need-word")).to_have_text([*words], timeout=1000 * PATIENCE)
     expect(page).to_have_title(f"({len(words)}) Now · Autosubmit Portal" if words else "Now · Autosubmit Portal")
-
-
-def list_complaints(page: Page) -> list[str]:
-    """Return what axe finds on the page that is not minor."""
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] != "minor"]
 
 
 def test_an_open_tab_tells_of_a_run_that_is_stopped_goes_on_and_is_killed(

@@ -1,4 +1,4 @@
-"""A portal that has a path of a host, behind a proxy that forwards nothing else: every page in a real Chromium."""
+"""Every page in a real Chromium, of a portal that has a path of a host behind a proxy that forwards nothing else."""
 
 import re
 from collections import deque
@@ -12,6 +12,7 @@ from django.urls import URLResolver, get_resolver, resolve
 from playwright.sync_api import ConsoleMessage, Error, Page, expect
 
 from tests.support import web
+from tests.support.axe import list_complaints_in_both
 from tests.support.path_proxy import PathProxy, forwarding
 from tests.support.services import Http, Portal
 
@@ -33,6 +34,8 @@ BEGINNINGS = (
     *("actions/1/output/0/", f"experiments/~1/log/{web.LOG}/", "experiments/~/jobs/~2/log/a000_SIM.1.out/"),
     "jobs/request/set_status/?experiment=1",
 )
+# The page of Swagger UI.
+OF_OTHERS = ("v4/docs",)
 # Forms are sent to them, scripts fetch them, an identity provider leads to them, or there are no such rows.
 NOT_WALKED = (
     *("/approve", "/call-lost", "/cancel", "/reject", "/end", "/call-empty", "<experiment_key:object_id>/program"),
@@ -100,6 +103,7 @@ class Walk:
     page: Page
     root: str
     seen: dict[str, str] = field(default_factory=dict)
+    complaints: dict[str, list[str]] = field(default_factory=dict)
     waiting: deque[str] = field(default_factory=deque)
 
     def go(self) -> None:
@@ -110,6 +114,7 @@ class Walk:
             if route not in self.seen:
                 self.seen[route] = address
                 self._visit(address)
+                self._look_for_complaints(route)
 
     def _find_route(self, address: str) -> str:
         assert address.startswith(self.root), f"{self.page.url} leads to {address}"
@@ -127,10 +132,16 @@ class Walk:
         links = (link.partition("#")[0] for link in self.page.evaluate(LINKS))
         self.waiting.extend(link for link in links if not link.startswith("mailto:"))
 
+    def _look_for_complaints(self, route: str) -> None:
+        is_page = self.page.evaluate("document.contentType === 'text/html'")
+        if is_page and route not in OF_OTHERS and (found := list_complaints_in_both(self.page)):
+            self.complaints[route] = found
 
-def test_every_page_stays_below_the_path(page: Page, proxy: PathProxy) -> None:
+
+def test_every_page_stays_below_the_path_and_hinders_nobody(page: Page, proxy: PathProxy) -> None:
     walk = Walk(page, proxy.url + PATH)
     walk.go()
+    assert walk.complaints == {}
     left = {route.removesuffix("/") for route in {*list_routes(get_resolver())} - {*walk.seen}}
     assert [route for route in left if not (route.startswith("login") or route.endswith(NOT_WALKED))] == []
 

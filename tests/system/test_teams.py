@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.conftest import be_signed_in
+from tests.support.axe import list_complaints
 from tests.support.services import Portal
 from tests.support.waiting import wait_for
 
@@ -15,12 +15,6 @@ ANA = """
 from django.contrib.auth.models import User
 User.objects.create_user("ana", first_name="Ana", last_name="Lee")
 """
-
-
-def list_complaints(page: Page) -> list[str]:
-    """Return what axe finds on the page that is not minor."""
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] != "minor"]
 
 
 def test_a_team_is_made_with_a_live_count_and_somebody_is_added_by_name(

@@ -191,7 +191,7 @@ def write_page() -> None:
 def write_lines() -> Iterator[str]:
     """Yield the lines of that part."""
     yield f"{HEADING}\n"
-    yield "Taken by `make screenshots` from a running portal with real experiments: in the light, in the dark, on a phone.\n"
+    yield "Taken by `make screenshots` from a running portal with real experiments: light, dark, on a phone.\n"
     for shown in PAGES:
         light, dark, phone = (f"images/{get_image(shown, look).name}" for look in LOOKS)
         yield f"**{shown.title}**\n"

@@ -15,8 +15,9 @@ from experiments.autosubmit.store import Fingerprint, are_edges_same
 from jobs.autosubmit.database import Source
 from jobs.autosubmit.edges import Edge
 from jobs.autosubmit.history import TIMES_COLUMNS, make_times, read_newest_rows
-from jobs.autosubmit.job_list import find_name, make_job, read_dependencies, read_edges, read_job_lines
+from jobs.autosubmit.job_list import JobRows, find_name, make_job, read_dependencies, read_job_rows
 from jobs.autosubmit.job_record import COLUMNS
+from jobs.autosubmit.pickles.formats import Row
 from jobs.autosubmit.wrappers import read_wrappers
 
 _DIGEST_BYTES = 12
@@ -32,28 +33,27 @@ class Jobs:
     """What the store says of each job, by its name; `edges` are those that the list has itself."""
 
     source: Source
-    lines: Mapping[str, bytes]
+    rows: Mapping[str, Row]
     edges: list[Edge]
     times: Mapping[str, tuple[Any, ...]]
     wrappers: Mapping[str, str]
 
     def make_digests(self) -> dict[str, str]:
         """Return what changes with all that is told of a job, by its name."""
-        return {name: self._make_digest(name, line) for name, line in self.lines.items()}
+        return {name: self._make_digest(name, row) for name, row in self.rows.items()}
 
     def tell(self, name: str) -> bytes:
         """Return the line that tells of a job: as it stands in the store, if there is nothing in it to be cleaned."""
-        job, times, wrapper = self.lines[name], self.times.get(name), self.wrappers.get(name, "")
-        line = b"[%b,%b],%b]\n" % (job[:-1], _dump(wrapper), _dump(times))
+        row, times, wrapper = self.rows[name], self.times.get(name), self.wrappers.get(name, "")
+        line = b"%b\n" % _dump(([*row, wrapper], times))
         if len(line) <= _LONGEST_PLAIN and not _STRANGE.search(line):
             return line
-        cleaned = replace(make_job(json.loads(job), self.source), wrapper=wrapper)
+        cleaned = replace(make_job(row, self.source), wrapper=wrapper)
         return forms.tell_line([forms.tell_job(cleaned), forms.tell_times(make_times(times)) if times else None])
 
-    def _make_digest(self, name: str, line: bytes) -> str:
-        digest = blake2b(line, digest_size=_DIGEST_BYTES)
-        digest.update(repr((self.times.get(name), self.wrappers.get(name))).encode("utf-8", "replace"))
-        return digest.hexdigest()
+    def _make_digest(self, name: str, row: Row) -> str:
+        told = repr((row, self.times.get(name), self.wrappers.get(name))).encode("utf-8", "replace")
+        return blake2b(told, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +86,14 @@ class Edges:
 def read_jobs(place: Place) -> Jobs:
     """Read the job list, the newest attempts and the wrappers."""
     store, expid = place.store, place.expid
-    source, lines, edges = store.job_list(expid), dict[str, bytes](), list[Edge]()
+    source = store.job_list(expid)
     try:
-        for line in read_job_lines(source, place.means.decode):
-            if line.startswith(b"["):
-                lines[find_name(line, source)] = line.rstrip()
-            else:
-                edges.extend(read_edges(json.loads(line)))
+        found = read_job_rows(source, place.means.decode)
     except FileNotFoundError:  # not generated yet
-        pass
+        found = JobRows([], [])
+    rows = {find_name(row, source): row for row in found.jobs}
     times = read_newest_rows(store.history_database(expid))
-    return Jobs(source, lines, edges, times, read_wrappers(store.wrapper_database(expid)))
+    return Jobs(source, rows, found.edges, times, read_wrappers(store.wrapper_database(expid)))
 
 
 def compare(digests: Mapping[str, str], before: Told | None) -> Changes:
@@ -114,7 +111,7 @@ def find_edges(place: Place, jobs: Jobs, files: Fingerprint, before: Told | None
     if before and before.edges_mark == known and _are_same(jobs, files, before):
         return Edges(None, known, before.has_edges)
     between = jobs.edges or read_dependencies(place.store.structure_database(place.expid))
-    names = "\n".join(jobs.lines).encode()
+    names = "\n".join(jobs.rows).encode()
     mark = _digest([names, b"" if between is None else b"\n\n", *map(forms.tell_line, between or ())])
     return Edges(None if mark == known else between or [], mark, between is not None)
 
@@ -125,7 +122,7 @@ def make_revision(digests: Mapping[str, str]) -> str:
 
 
 def _are_same(jobs: Jobs, files: Fingerprint, before: Told) -> bool:
-    return not jobs.edges and are_edges_same(before.files, files) and [*before.jobs] == [*jobs.lines]
+    return not jobs.edges and are_edges_same(before.files, files) and [*before.jobs] == [*jobs.rows]
 
 
 def _dump(value: object) -> bytes:

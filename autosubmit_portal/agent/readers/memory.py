@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from autosubmit_portal.agent import files
@@ -54,7 +54,7 @@ class Memory:
         """Remember this instead of what was told before, unless the disk is full."""
         with suppress(OSError):
             files.make_private(self._folder)
-            files.replace(self._find(expid), json.dumps(asdict(told), separators=(",", ":")).encode())
+            files.replace(self._find(expid), _dump(told))
             if self._writes % _WRITES_BETWEEN_LOOKS == 0:
                 self._forget_oldest()
             self._writes += 1
@@ -70,3 +70,9 @@ class Memory:
             kept += status.st_size
             if kept > MOST_BYTES:
                 Path(path).unlink(missing_ok=True)
+
+
+def _dump(told: Told) -> bytes:
+    """Return JSON. `asdict` would copy each digest, which takes as long as to read a job."""
+    kept = {field.name: getattr(told, field.name) for field in fields(told)}
+    return json.dumps(kept, separators=(",", ":")).encode()

@@ -2,27 +2,18 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, cast
 
 from autosubmit_portal.agent.protocol import ProtocolError, strict_json
 from autosubmit_portal.agent.protocol.fields import take_number
 from autosubmit_portal.agent.protocol.limits import MOST_MESSAGE_BYTES
 from autosubmit_portal.agent.protocol.strict_json import Message
+from autosubmit_portal.agent.readers import forks
+from autosubmit_portal.agent.readers.fork_server import READER
 from autosubmit_portal.agent.readers.limits import LONGEST_READING_SECONDS
 from autosubmit_portal.agent.readers.messages import HEAD, MOST_DATA_BYTES, pack
 
-# The archive, or the folder of the packages.
-_ROOT = str(Path(__file__).parents[3])
-_CODE = """
-import importlib, sys
-sys.path.insert(0, sys.argv[1])
-importlib.import_module(sys.argv[2]).main(*sys.argv[3:])
-"""
-READER = "autosubmit_portal.agent.readers.reader"
 _PIECE_BYTES = 1024 * 1024
 _KEPT_MEMORY = 256 * 1024 * 1024
 
@@ -36,33 +27,37 @@ class Process:
     """
 
     def __init__(self, folder: Path, *more: str, module: str = READER, shared: Sequence[int] = ()) -> None:
-        """Start one, which gets the `shared` descriptors."""
+        """Have one forked, which is told the numbers that the `shared` descriptors have there. Raises OSError."""
         self.is_ready = False
         self.niceness = 0
         self.seconds = 0
         self._folder = folder
         self._heard = bytearray()
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _CODE, _ROOT, module, str(folder), *more],
-            bufsize=0,
-            env={},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pass_fds=shared,
-            start_new_session=True,
-        )
-        self._input, self._output = cast("tuple[IO[bytes], IO[bytes]]", (self._process.stdin, self._process.stdout))
-        os.set_blocking(self._output.fileno(), False)
+        given, self._input = os.pipe()
+        self._output, made = os.pipe()
+        try:
+            self._fork = forks.start(module, [str(folder), *more], [given, made, *shared])
+        except OSError:
+            self._close()
+            raise
+        finally:
+            os.close(given)
+            os.close(made)
+        os.set_blocking(self._output, False)
+
+    @property
+    def pid(self) -> int:
+        """Its number for the kernel; 0 until it lives."""
+        return self._fork.find_pid()
 
     def fileno(self) -> int:
         """Return the descriptor on which it is heard."""
-        return self._output.fileno()
+        return self._output
 
     def ask(self, request: Message) -> None:
         """Ask; a request is so short that the pipe takes it. Raises OSError when the process is gone."""
         self.seconds = 0
-        self._input.write(pack(request))
+        os.write(self._input, pack(request))
 
     def hear(self) -> Heard | None:
         """Return the answer if it is whole by now. Raises EOFError when the process is gone or says nonsense."""
@@ -84,36 +79,39 @@ class Process:
 
     def is_large(self) -> bool:
         """Return whether it holds a lot of memory, which it had better give back by ending."""
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") > _KEPT_MEMORY
 
     def read_used(self) -> float:
         """Return the seconds of processor that it has used; 0 when it is gone."""
         try:
-            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return 0.0
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def yield_to_others(self, niceness: int) -> None:
         """Compute less while others do, from now on: the kernel takes that back from root alone."""
-        if niceness > self.niceness:
+        if niceness > self.niceness and self.pid:
             self.niceness = niceness
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, niceness)
+            os.setpriority(os.PRIO_PROCESS, self.pid, niceness)
 
     def kill(self) -> None:
         """End the process; `is_gone` says when it has."""
-        self._process.kill()
-        for pipe in (self._input, self._output):
-            pipe.close()
+        self._fork.kill()
+        self._close()
 
     def is_gone(self) -> bool:
         """Return whether the process has ended, and remove what it has left. One that hangs on a disk takes long."""
-        if self._process.poll() is None:
+        if not self._fork.has_gone():
             return False
-        for left in self._folder.glob(f"{self._process.pid}-*"):
+        for left in self._folder.glob(f"{self.pid}-*"):
             shutil.rmtree(left, ignore_errors=True)
         return True
+
+    def _close(self) -> None:
+        os.close(self._input)
+        os.close(self._output)
 
     def _take_message(self) -> Heard | None:
         """Return the first message that was heard, if it is whole."""

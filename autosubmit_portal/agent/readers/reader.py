@@ -8,7 +8,6 @@ import gc
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -28,8 +27,8 @@ from jobs.autosubmit.database import change_access
 from jobs.autosubmit.history import UnreadableHistory
 from jobs.autosubmit.job_list import UnreadableJobList
 from jobs.autosubmit.logs.reader import NoSuchLog
-from jobs.autosubmit.pickles import decoder
 from jobs.autosubmit.pickles.costs import compute_memory
+from jobs.autosubmit.pickles.formats import Rows, decode
 from jobs.autosubmit.secrets import mask_text
 from jobs.autosubmit.user_metrics import UnreadableMetrics
 
@@ -122,10 +121,10 @@ def _allow(count: int, *, is_slow: bool) -> None:
         _say(pack({"seconds": seconds}))
 
 
-def _decode_here(pickle: IO[bytes], length: int) -> Iterator[bytes]:
+def _decode_here(pickle: IO[bytes], length: int) -> Rows:
     """Decode in this process, which has limits itself."""
     limits.allow_at_least(compute_memory(length))
-    return decoder.decode(pickle.read(length))
+    return decode(pickle.read(length))
 
 
 def _tell_failure(code: str, reason: str) -> Answer:

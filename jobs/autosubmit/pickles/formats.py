@@ -1,7 +1,8 @@
 """The forms of a pickled job list, each made into plain rows that say the same.
 
-This runs in the limited process of `jobs.autosubmit.pickles.sandbox`, on bytes that other local users may have
-written. What comes out are lists of short texts, numbers and None, so that it can be handed on as JSON.
+Other local users may have written the bytes. A pickle of a few of them can ask for more memory than there is, for
+minutes of computing, or for a value nested so deeply that the interpreter dies of it: only a process with limits may
+decode one, as the readers of the agent are. What comes out are lists of short texts, numbers and None.
 
 | Autosubmit | form |
 | --- | --- |
@@ -16,6 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from jobs.autosubmit.job_record import COLUMNS
+from jobs.autosubmit.pickles import unpickler
 from jobs.autosubmit.pickles.unpickler import Boolean, Inert, TaggedScalar
 from jobs.autosubmit.refusal import Refused
 from jobs.autosubmit.values import LARGEST_ID, LONGEST_TEXT, to_text
@@ -37,6 +39,11 @@ Scalar = str | int | float | None
 Row = list[Scalar]
 Edge = tuple[str, str]
 Rows = tuple[Iterator[Row], Iterator[Edge]]
+
+
+def decode(data: bytes) -> Rows:
+    """Return the jobs and the edges of a pickled job list. Raises Refused."""
+    return extract_rows(unpickler.load(data))
 
 
 def extract_rows(data: object) -> Rows:

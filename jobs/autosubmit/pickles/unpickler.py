@@ -9,8 +9,8 @@ process, is a plain error, and none has a `__dict__` that a state could fill.
 A job keeps values of its configuration as the YAML reader of its Autosubmit made them: numbers, texts, lists and
 mappings that remember how they were written, in which place and with which comments. Only the values are kept here.
 
-That keeps code out, not greed: bytes that ask for all memory or nest without end are why
-`jobs.autosubmit.pickles.sandbox` calls this in a process of its own.
+That keeps code out, not greed: bytes that ask for all memory or nest without end are why only a process with limits
+may call this.
 """
 
 import io
