@@ -79,7 +79,16 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
         return name
 
 
-class HostForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
+class OrderForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
+    """A host as whoever does not remove it sees it. The label of a field stands in another row."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["aria-label"] = field.label
+
+
+class HostForm(OrderForm):
     """A host, which is removed by a box to tick: its row stays as where commands have run."""
 
     remove = forms.BooleanField(required=False, label=gettext_lazy("Remove"))
@@ -132,7 +141,7 @@ class HostInline(admin.TabularInline):  # type: ignore[type-arg]
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         """Let only superusers remove a host."""
-        form = HostForm if is_superuser(request) else forms.ModelForm
+        form = HostForm if is_superuser(request) else OrderForm
         return super().get_formset(request, obj, **kwargs | {"form": form})
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -27,7 +27,10 @@ USABLE = """
 Math.max(performance.getEntriesByType('navigation')[0].loadEventEnd,
     performance.getEntriesByName('first-contentful-paint')[0].startTime) / 1000
 """
-IS_LOADED = "performance.getEntriesByType('navigation')[0].loadEventEnd && performance.getEntriesByType('paint').length"
+IS_USABLE = """
+performance.getEntriesByType('navigation')[0].loadEventEnd &&
+    performance.getEntriesByName('first-contentful-paint').length
+"""
 TEXT = """{context}
 
 {pages}
@@ -102,7 +105,7 @@ def _open(context: BrowserContext, path: str) -> Page:
     answer = tab.goto(path)
     assert answer
     assert answer.ok, f"{path}: {answer.status}"
-    while not tab.evaluate(IS_LOADED):
+    while not tab.evaluate(IS_USABLE):
         time.sleep(0.01)
     return tab
 
