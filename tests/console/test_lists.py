@@ -1,5 +1,6 @@
 """The lists: as many queries for a thousand rows as for two, and everything that users write shown as text."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -325,3 +326,11 @@ def test_a_run_took_from_when_its_process_began(as_viewer: Client, experiment: E
     )
     page = text_of(as_viewer.get(list_of("experiments_run")))
     assert "5 min 00 s" in page
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_list_loads_nothing_of_the_admin_that_it_does_not_use(
+    as_admin: Client, experiment: Experiment, name: str
+) -> None:
+    loaded = re.findall(r'<script[^>]* src="[^"]*/admin/js/([^"]+)"', text_of(as_admin.get(list_of(name))))
+    assert {*loaded} <= {"theme.js", "actions.js"}
