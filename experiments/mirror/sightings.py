@@ -53,6 +53,11 @@ class Sightings:
         """The keys of the hosts that have told something."""
         return {*self._of_hosts}
 
+    @property
+    def has_any(self) -> bool:
+        """Whether there is a run, or somebody else who holds a lock."""
+        return any(self._of_hosts.values())
+
     def note(self, host: Host, told: Mapping[str, RunState]) -> set[str]:
         """Remember what a host tells of experiments; return those of which it has told something else before."""
         known = self._of_hosts.setdefault(host.pk, {})

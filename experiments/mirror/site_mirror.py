@@ -59,6 +59,8 @@ RECENT_SECONDS = 60.0
 # ones pass for so long.
 SMALL_BYTES, PATIENCE_SECONDS, LARGE_PATIENCE_SECONDS = 1_000_000, 0.25, 2.0
 HOLD_SECONDS = 1.0
+# Where nothing has gone on for so long, the next pass comes after the longer pause at least.
+QUIET_AFTER_SECONDS, QUIET_PAUSE_SECONDS = 60.0, 0.5
 # While one is written others are read. Those that take longer than that do not count, so that they hold nobody up.
 READINGS, SLOW_SECONDS = 2, 0.5
 MOST_READINGS = 8
@@ -169,6 +171,7 @@ class SiteMirror:
     foreign: dict[str, str] = field(default_factory=dict)
     ended: list[Ended] = field(default_factory=list)
     beaten: float = 0.0
+    stirred_at: float = field(default_factory=time.monotonic)
     backlog: Backlog = field(default_factory=Backlog)
     readings: list[Reading] = field(default_factory=list)
     reader: Executor = field(init=False)
@@ -191,6 +194,11 @@ class SiteMirror:
         """Whether the host that reads did not answer when it was asked last, and the keys of others that did not."""
         silent = (key for key, lookout in self.lookouts.items() if lookout.silent_since)
         return self.away_since is not None, frozenset(silent) & {host.pk for host in self.others}
+
+    def get_pause(self, site: Site) -> float:
+        """Return the seconds between the beginnings of two passes: more of them where nothing goes on."""
+        is_quiet = time.monotonic() - self.stirred_at > QUIET_AFTER_SECONDS
+        return max(site.refresh_seconds, QUIET_PAUSE_SECONDS) if is_quiet else site.refresh_seconds
 
     def look(self, standing: Standing | None = None) -> list[Experiment]:
         """Make one pass if no other process mirrors the site; return the experiments whose run was seen to end.
@@ -243,6 +251,8 @@ class SiteMirror:
         _say_problem(site, "")
         ended = self._catch_up(site, max(time.monotonic() - began, site.refresh_seconds) if self.is_patient else inf)
         self.is_behind |= bool(self.readings)
+        if self.acted_on or self.sightings.has_any or self.is_behind:
+            self.stirred_at = time.monotonic()
         if watched.are_locks_known:
             self.lease.hold()
             find_last_stop = partial(_find_last_stop, site)
@@ -275,6 +285,8 @@ class SiteMirror:
             watched = self._ask(host, self.epoch, self.counter)
             if watched.epoch != self.epoch:
                 self._begin_epoch(watched.epoch)
+            if watched.entries:
+                self.stirred_at = time.monotonic()
             self._register(site, watched.entries)
             self.sightings.note(host, {expid: entry.alive for expid, entry in watched.entries.items()})
             for expid, entry in watched.entries.items():
@@ -294,7 +306,7 @@ class SiteMirror:
             epoch,
             counter,
             attended=self.acted_on,
-            pause_seconds=host.site.refresh_seconds,
+            pause_seconds=self.get_pause(host.site),
             is_whole=not self.is_patient,
         )
 

@@ -21,7 +21,7 @@ from experiments.models import Site
 logger = logging.getLogger(__name__)
 AFTER_TROUBLE_SECONDS = 5.0
 WHILE_WAITING_SECONDS = 0.5
-# The rest between two passes, as a share of `refresh_seconds`, however long they take.
+# The rest between two passes, as a share of the pause, however long they take.
 LEAST_REST = 0.5
 # How soon a change of a site, of its hosts or of what is done to experiments is seen.
 STANDING_SECONDS = 1.0
@@ -136,5 +136,5 @@ class Command(BaseCommand):
             ring(site)
         if mirror.is_behind:
             return 0.0
-        took = time.monotonic() - began
-        return max(site.refresh_seconds - took, site.refresh_seconds * LEAST_REST)
+        took, pause = time.monotonic() - began, mirror.get_pause(site)
+        return max(pause - took, pause * LEAST_REST)

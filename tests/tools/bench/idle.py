@@ -8,8 +8,8 @@ from tests.tools.bench.memory import family
 from tests.tools.bench.usage import Usage, read_pss
 
 SECONDS = 30.0
-# Until a mirror that has just begun has nothing left to do.
-SETTLE_SECONDS = 10.0
+# Until a mirror that has just begun has nothing left to do, and has seen for long that nothing happens.
+SETTLE_SECONDS = 75.0
 MOST_MEGABYTES, MOST_PERCENT = 60.0, 3.0
 COLUMN = "result"
 
