@@ -1,7 +1,9 @@
 """Readers and watchers are forked by a process that has imported them, and end with whoever wanted them."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from autosubmit_portal.agent.readers import forks
+from autosubmit_portal.agent.readers.fork_server import ForkServer
 from autosubmit_portal.agent.readers.process import Process
 from tests.agent.pretended_reader import pretend
 from tests.support.services import find_parent
@@ -99,3 +102,17 @@ def test_a_server_that_cannot_be_started_is_an_error(tmp_path: Path, monkeypatch
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(FileNotFoundError):
         pretend()(tmp_path)
+
+
+def test_one_that_cannot_be_forked_is_told_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError("no more processes")
+
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, its, open(os.devnull, "rb") as given:
+        monkeypatch.setattr(os, "fork", refuse)
+        for order in ({"start": 1, "module": "", "arguments": []}, {"kill": 1}):
+            socket.send_fds(ours, [json.dumps(order).encode()], [given.fileno()])
+        ours.shutdown(socket.SHUT_WR)
+        ForkServer(its).serve()
+        assert json.loads(ours.recv(1000)) == {"gone": 1}

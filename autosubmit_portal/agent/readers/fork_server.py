@@ -7,7 +7,7 @@ It obeys its agent through a socket, on which each message is JSON:
 | agent | `{"start": n, "module": "…", "arguments": […]}` | fork number n |
 | agent | `{"kill": n}` | end it |
 | process | `{"started": n, "pid": …}` | it lives |
-| server | `{"gone": n}` | it was killed and is gone |
+| server | `{"gone": n}` | it was killed and is gone, or could not be forked |
 
 With an order to start come descriptors: what the process reads from, what it writes to, and more, whose numbers are its
 last arguments. When the agent has gone, all that it has forked ends.
@@ -72,23 +72,31 @@ class ForkServer:
         return True
 
     def _fork(self, order: dict[str, Any], descriptors: list[int]) -> None:
-        pid = os.fork()
-        if not pid:
-            _begin(self._agent, order, descriptors)
-        self._pids[order["start"]] = pid
+        try:
+            pid = os.fork()
+        except OSError:
+            self._tell_gone(order["start"])
+        else:
+            if not pid:
+                _begin(self._agent, order, descriptors)
+            self._pids[order["start"]] = pid
         for descriptor in descriptors:
             os.close(descriptor)
 
     def _kill(self, number: int) -> None:
-        os.kill(self._pids[number], signal.SIGKILL)  # until it is buried, nobody else gets its number
-        self._dying.add(number)
+        if number in self._pids:
+            os.kill(self._pids[number], signal.SIGKILL)  # until it is buried, nobody else gets its number
+            self._dying.add(number)
 
     def _bury(self) -> None:
         for number in tuple(self._dying):
             if os.waitpid(self._pids[number], os.WNOHANG)[0]:
                 self._dying.remove(number)
                 del self._pids[number]
-                self._agent.send(json.dumps({"gone": number}).encode())
+                self._tell_gone(number)
+
+    def _tell_gone(self, number: int) -> None:
+        self._agent.send(json.dumps({"gone": number}).encode())
 
 
 def _begin(agent: socket.socket, order: dict[str, Any], descriptors: list[int]) -> NoReturn:
