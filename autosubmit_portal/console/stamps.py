@@ -3,15 +3,15 @@
 A part is made of rows. Which rows, its page says as QuerySets; from them one statement is made and kept, with the
 rights of whoever looks in the same statement. A stamp is a digest of all that this statement returns, so there is no
 counter that a writer could forget. No row becomes an object and no template is rendered. What depends on the clock (a
-freeze begins, a mirror is late) is looked at once a second for all tabs of the process. What is in no row (the files of
-a store, when the mirror last looked) is seen within MOST_SECONDS: a stamp lasts no longer. Relative times count on in
-the browser.
+freeze begins, a mirror is late) is looked at once a second for all tabs of the process. What is in no row (the logs of
+a job, when the mirror last looked) is seen within FILES_SECONDS on the pages that are about it, elsewhere within
+MOST_SECONDS: a stamp lasts no longer. Relative times count on in the browser.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from hashlib import blake2b
 from sys import intern
@@ -35,7 +35,7 @@ from experiments.models import Action, Experiment, Freeze, Note, Site
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 HEADER = "Portal-Stamp"
-MOST_SECONDS = 60
+MOST_SECONDS, FILES_SECONDS = 300, 60
 # A statement may hold times, such as those of a filter by period; it is made anew after that.
 KEPT_SECONDS = 300
 MOST_KEPT = 2000
@@ -106,11 +106,15 @@ class Unchanged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What to ask for a stamp: a statement, what else counts, and the rights by which the statement was made."""
+    """What to ask for a stamp: a statement, what else counts, and the rights by which the statement was made.
+
+    `shows_files` says whether the part is about what is in no row.
+    """
 
     sql: str
     params: tuple[Any, ...]
     besides: Callable[[], object]
+    shows_files: bool
     rights: str = ""
 
 
@@ -120,16 +124,19 @@ _kept: TTLCache[_Key, _Question] = TTLCache(MOST_KEPT, KEPT_SECONDS)
 _lock = Lock()
 
 
-def begin_part(request: HttpRequest, shown: PartRows, besides: Callable[[], object] = tuple) -> None:
+def begin_part(
+    request: HttpRequest, shown: PartRows, besides: Callable[[], object] = tuple, *, shows_files: bool = False
+) -> None:
     """Stamp the part that is about to be made of these rows; raise Unchanged if the tab shows that already.
 
     Call it before anything of the part is read, which then may be newer than the stamp and never older. `besides` is
-    what else the part shows; it is asked at each tick and must cost little.
+    what else the part shows; it is asked at each tick and must cost little. With `shows_files` the part is made anew
+    more often.
     """
-    question = _make_question(shown, besides)
+    question = _make_question(shown, besides, shows_files=shows_files)
     rights, stamp = _compute_stamp(request, question)
     with _lock:
-        _kept[_get_key(request)] = _Question(question.sql, question.params, besides, rights)
+        _kept[_get_key(request)] = replace(question, rights=rights)
     request.live_stamp = stamp  # type: ignore[attr-defined]
     if _read_known_stamp(request) == stamp:
         raise Unchanged
@@ -186,8 +193,8 @@ def _compute_stamp(request: HttpRequest, question: _Question) -> tuple[str, str]
     rights = _compute_digest(sorted(repr(row) for row in rows if row[0] == 0))
     shown = [row for row in rows if row[0] != 0]
     # Not those of all tabs end at the same moment.
-    offset = crc32(f"{account} {path}".encode()) % MOST_SECONDS
-    period = (time.time() + offset) // MOST_SECONDS
+    seconds = FILES_SECONDS if question.shows_files else MOST_SECONDS
+    period = (time.time() + crc32(f"{account} {path}".encode()) % seconds) // seconds
     state = [
         __version__,
         path,
@@ -224,13 +231,13 @@ def _digest_clock() -> str:
     return _compute_digest([sites, frozen])
 
 
-def _make_question(shown: PartRows, besides: Callable[[], object]) -> _Question:
+def _make_question(shown: PartRows, besides: Callable[[], object], *, shows_files: bool) -> _Question:
     """Make one statement of all rows: each is marked with the number of its kind, rights with 0."""
     parts = [(_RIGHTS, (), _RIGHTS_WIDTH), *_compile_rows(shown)]
     widest = max(width for _, _, width in parts)
     texts = [_number_rows(number, text, widest - width) for number, (text, _, width) in enumerate(parts)]
     params = tuple(param for _, given, _ in parts for param in given)
-    return _Question(intern(" UNION ALL ".join(texts)), params, besides)
+    return _Question(intern(" UNION ALL ".join(texts)), params, besides, shows_files)
 
 
 def _number_rows(number: int, text: str, missing: int) -> str:

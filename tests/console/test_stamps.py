@@ -63,8 +63,9 @@ class Tab:
 
 @pytest.fixture(autouse=True)
 def _long_periods(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no stamp end because its minute is over."""
+    """Let no stamp end because its time is over."""
     monkeypatch.setattr(stamps, "MOST_SECONDS", 10**9)
+    monkeypatch.setattr(stamps, "FILES_SECONDS", 10**9)
 
 
 @pytest.fixture
@@ -438,6 +439,18 @@ def test_a_stamp_lasts_no_longer_than_its_period(
     tab = Tab(as_viewer, page_of("experiments_experiment", experiment.pk))
     monkeypatch.setattr(stamps, "MOST_SECONDS", 10)
     assert tab.has_changed()
+
+
+def test_the_stamp_of_a_job_lasts_no_longer_than_that_of_files(
+    experiment: Experiment, as_viewer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = factories.create_job(experiment)
+    tabs = [
+        Tab(as_viewer, page_of(name, row.pk))
+        for name, row in (("jobs_job", job), ("experiments_experiment", experiment))
+    ]
+    monkeypatch.setattr(stamps, "FILES_SECONDS", 10)
+    assert [tab.has_changed() for tab in tabs] == [True, False]
 
 
 def test_a_process_that_does_not_know_the_tab_says_as_well_that_nothing_has_changed(

@@ -71,6 +71,7 @@ class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
     row_part = "<job_key:object_id>"
     request_targets = (Target.JOBS,)
     page_template = "admin/portal/job.html"
+    shows_files = True
     live_seconds = 5
     csv_columns = {
         "site": "experiment__site__slug",

@@ -246,7 +246,7 @@ class SiteAdmin(RequestPages, ConsoleAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the health above the settings."""
-        stamps.begin_part(request, [Site.objects.filter(pk=parse_number(object_id) or 0)])
+        stamps.begin_part(request, [Site.objects.filter(pk=parse_number(object_id) or 0)], shows_files=True)
         site = self.get_object(request, object_id)
         context: dict[str, Any] = {}
         if site is not None:

@@ -245,9 +245,13 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # of the stubs 
 
 
 class ReadOnlyAdmin(ConsoleAdmin):
-    """A list and a page per row; there are no addresses to add, change or delete anything."""
+    """A list and a page per row; there are no addresses to add, change or delete anything.
+
+    `shows_files` says whether the page of a row is about files that no row tells of.
+    """
 
     actions = None
+    shows_files = False
     pages = ("changelist", "change")
     page_template = ""
 
@@ -268,7 +272,7 @@ class ReadOnlyAdmin(ConsoleAdmin):
             raise PermissionDenied
         shown = self.get_live_rows(request, obj)
         if shown is not None:
-            stamps.begin_part(request, shown)
+            stamps.begin_part(request, shown, shows_files=self.shows_files)
             obj = self.get_visible_object(request, str(object_id))  # as it is after the stamp
         return self.render_page(request, self.page_template, obj, self.get_page_context(request, obj))
 
