@@ -40,8 +40,9 @@ TEXT = """{context}
 - {experiments:,} experiments; the one that is looked at runs and has {jobs:,} jobs. Chromium as for the pictures,
   without a cache; medians of {rounds}. **Usable**: from the request of the page until all scripts have run and it is
   drawn. **Sent**: page, scripts and styles, compressed.
-- **Open tabs**: {count} of one person, on the experiment, over {seconds:g} s in which nothing changes, as in the {settle:g} s
-  before. Bytes are those of the answers with their heads, and of one tab. The processor is that of the web processes.
+- **Open tabs**: {count} of one person, on the experiment, over {seconds:g} s in which nothing changes, as in the
+  {settle:g} s before. Bytes are those of the answers with their heads, and of one tab. The processor is that of the
+  web processes.
 """
 
 
