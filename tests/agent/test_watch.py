@@ -66,7 +66,11 @@ def go_on(channel: Channel, seen: Watched) -> Any:
 
 
 def find_children(channel: Channel) -> list[int]:
-    pid = channel.process.pid
+    """Return the processes that the agent has had forked."""
+    return [child for server in list_children(channel.process.pid) for child in list_children(server)]
+
+
+def list_children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
