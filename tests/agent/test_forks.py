@@ -90,6 +90,26 @@ def test_a_server_that_was_killed_takes_all_with_it_and_another_one_begins(proce
     end(other)
 
 
+def test_a_server_that_was_killed_before_it_took_an_order_takes_all_with_it(process: Process, tmp_path: Path) -> None:
+    server = find_parent(process.pid)
+    os.kill(server, signal.SIGSTOP)
+    other = pretend()(tmp_path)
+    os.kill(server, signal.SIGKILL)
+    wait_for(process.is_gone)
+    end(other)
+
+
+def test_what_is_forked_ends_when_the_agent_ends_before_it_took_all_answers() -> None:
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    its.send(b"{}")
+    ours.close()  # the next word to it is refused
+    with its, subprocess.Popen(["sleep", "600"]) as forked:
+        server = ForkServer(its)
+        server._pids[1] = forked.pid
+        server.serve()
+        assert forked.wait() == -signal.SIGKILL
+
+
 def test_what_an_agent_has_forked_ends_when_it_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", BE_KILLED, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -51,11 +51,12 @@ class ForkServer:
 
     def serve(self) -> None:
         """Obey until the agent has gone."""
-        while True:
-            ready = select.select([self._agent], [], [], _LOOK_SECONDS if self._dying else None)[0]
-            if ready and not self._obey():
-                break
-            self._bury()
+        with suppress(OSError):  # the agent has ended before it took all answers
+            while True:
+                ready = select.select([self._agent], [], [], _LOOK_SECONDS if self._dying else None)[0]
+                if ready and not self._obey():
+                    break
+                self._bury()
         for pid in self._pids.values():
             os.kill(pid, signal.SIGKILL)
 

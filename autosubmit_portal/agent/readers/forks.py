@@ -72,9 +72,14 @@ class _Server:
 
     def hear(self) -> None:
         """Take in what is said. Of a server that has ended nothing is expected to live on."""
-        with suppress(BlockingIOError):
-            while self.is_alive:
-                self._take(self.socket.recv(fork_server.MOST_BYTES))
+        while self.is_alive:
+            try:
+                data = self.socket.recv(fork_server.MOST_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:  # it has ended before it took all orders
+                data = b""
+            self._take(data)
 
     def _take(self, data: bytes) -> None:
         if not data:
