@@ -111,14 +111,19 @@ class Reading:
         return sum(size for _, size, _ in self.told[0])
 
     @property
+    def is_small(self) -> bool:
+        """Whether it is read in a moment."""
+        return self.size <= SMALL_BYTES
+
+    @property
     def turn(self) -> float:
         """When it may be its turn to be written: what comes later is passed by what is due before."""
-        return self.begun_at + (0.0 if self.size <= SMALL_BYTES else LARGE_PATIENCE_SECONDS)
+        return self.begun_at + (0.0 if self.is_small else LARGE_PATIENCE_SECONDS)
 
     @property
     def patience(self) -> float:
         """For how many seconds more it is waited for when the time of a pass is over."""
-        return PATIENCE_SECONDS if self.size <= SMALL_BYTES and not self.is_slow else 0.0
+        return PATIENCE_SECONDS if self.is_small and not self.is_slow else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -513,7 +518,7 @@ class SiteMirror:
         """
         beside = [reading for reading in self.readings if not reading.is_slow]
         if most_bytes < inf:
-            beside = [reading for reading in beside if reading.size <= most_bytes]
+            beside = [reading for reading in beside if reading.is_small]
         return len(beside) < READINGS and len(self.readings) < MOST_READINGS
 
     def _begin_reading(self, experiment: Experiment, site: Site) -> Reading:
@@ -527,15 +532,19 @@ class SiteMirror:
         return Reading(experiment, self.host, told, cached, future)
 
     def _await_reading(self, until: float) -> Reading | None:
-        """Wait until a list is read, but for a large one not longer than that; return one that is."""
-        while not (done := [reading for reading in self.readings if reading.future.done()]):
-            latest = until + max(reading.patience for reading in self.readings)
-            left = latest - time.monotonic()
+        """Wait until a list is read, for small ones a little longer than that; return one that is.
+
+        A large one that is read later is written in the next pass, which hears first what has changed meanwhile.
+        """
+        while waited := [reading for reading in self.readings if reading.is_small or time.monotonic() < until]:
+            if done := [reading for reading in waited if reading.future.done()]:
+                return min(done, key=attrgetter("turn"))
+            left = until + max(reading.patience for reading in waited) - time.monotonic()
             if left <= 0:
-                return None
-            wait([reading.future for reading in self.readings], min(left, HOLD_SECONDS), "FIRST_COMPLETED")
+                break
+            wait([reading.future for reading in waited], min(left, HOLD_SECONDS), "FIRST_COMPLETED")
             self.lease.hold()
-        return min(done, key=attrgetter("turn"))
+        return None
 
     def _write_reading(self, reading: Reading) -> Experiment | None:
         """Write what was read of an experiment; return it if its run was seen to end."""

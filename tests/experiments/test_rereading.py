@@ -3,7 +3,7 @@
 import pickle
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -54,6 +54,32 @@ def test_a_pass_that_leaves_a_large_list_to_the_next_is_behind(
     may_end.set()
     wait_for(lambda: mirror.look() == [] and not mirror.is_behind)
     assert Experiment.objects.get(expid="a000").status_counts == {"COMPLETED": 1}
+
+
+def test_a_pass_whose_time_is_over_leaves_a_large_list_that_is_read_to_the_next(
+    site: Site, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Site.objects.update(refresh_seconds=0.1)
+    mirror, write = SiteMirror(site.pk), site_mirror.write
+    mirror.look()
+    for expid in ("a000", "a001"):
+        write_pickle(store, expid, COMPLETED)
+
+    def take_all_time(*arguments: Any, **options: Any) -> Any:
+        wait([reading.future for reading in mirror.readings])
+        time.sleep(0.2)
+        return write(*arguments, **options)
+
+    monkeypatch.setattr(site_mirror, "SMALL_BYTES", 0)
+    monkeypatch.setattr(site_mirror, "write", take_all_time)
+    wait_for(mirror.look, is_enough=lambda _: bool(_get_finished()))
+    assert (len(_get_finished()), mirror.is_behind) == (1, True)
+    mirror.look()
+    assert (len(_get_finished()), mirror.is_behind) == (2, False)
+
+
+def _get_finished() -> list[Experiment]:
+    return [experiment for experiment in Experiment.objects.all() if experiment.status_counts == {"COMPLETED": 1}]
 
 
 def test_a_mirror_of_a_broken_store_is_not_behind(site: Site, store: Store) -> None:
