@@ -75,9 +75,9 @@ def start(step: Step, action: Action) -> None:
         raise NotStarted(str(answer.get("why", ""))[:_MOST_WHY])
 
 
-def look(step: Step) -> Look:
-    """Look at the command of a step. Raises Unseen."""
-    found = _ask(step, 0, 0, hosts.SECONDS, is_worker=True).look
+def look(step: Step, wait_seconds: int = 0) -> Look:
+    """Look at the command of a step; while it goes on, wait so long for its end. Raises Unseen."""
+    found = _ask(step, 0, 0, hosts.SECONDS, is_worker=True, wait_seconds=wait_seconds).look
     if found.state is State.UNKNOWN:
         raise Unseen(f"{step.host}: {found.why}")
     return found
@@ -197,8 +197,10 @@ def read_text(step: Step | None) -> str:
     return "" if step is None else read_newest(step, KEPT_BYTES).decode("utf-8", "replace")
 
 
-def _ask(step: Step, offset: int, limit: int, seconds: float, *, is_worker: bool = False) -> _Answer:
-    arguments = {"key": step.key, "offset": offset, "limit": min(limit, _PIECE_BYTES), "wait_seconds": 0}
+def _ask(
+    step: Step, offset: int, limit: int, seconds: float, *, is_worker: bool = False, wait_seconds: int = 0
+) -> _Answer:
+    arguments = {"key": step.key, "offset": offset, "limit": min(limit, _PIECE_BYTES), "wait_seconds": wait_seconds}
     try:
         if is_worker:
             message, data = hosts.act(step.host, "look", arguments)

@@ -121,6 +121,10 @@ class Waiting:
             return None
         return _tell_look(look, piece), piece.data
 
+    def open_end(self) -> int | None:
+        """Return what is ready for reading when the command has ended; None where that is not to be had."""
+        return self.spool.find(self.key).open_launcher()
+
 
 def _explain_refusal(site: SiteFile, kind: str, words: Sequence[str], account: str) -> str:
     """Return why the site does not let this be started; blank if it does."""

@@ -138,6 +138,21 @@ class RunDirectory:
             return Look(State.ENDED, int(status))
         return look
 
+    def open_launcher(self) -> int | None:
+        """Return a descriptor that is ready for reading when the launcher has ended (pidfd_open(2)), to be closed.
+
+        None where none goes on here. Kernels before 5.3 have no such thing, nor has a Python that was built on one.
+        """
+        command = self._read_pid()
+        try:
+            opened = os.pidfd_open(int(command[1])) if command else None
+        except (AttributeError, OSError):
+            return None
+        if opened is not None and not self.look().is_alive:  # by now the number may be that of another process
+            os.close(opened)
+            return None
+        return opened
+
     def give_up(self) -> bool:
         """Make sure that a command that has not started never will; return False if it has or may have started."""
         if self.look().state is State.NOT_STARTED:

@@ -11,18 +11,17 @@ from pathlib import Path
 
 from autosubmit_portal.agent.doctor import Doctor
 from autosubmit_portal.agent.host import read_identity
+from autosubmit_portal.agent.looking import Looking
 from autosubmit_portal.agent.protocol import Cancelled, Event, Hello, Request, Server, fields, limits, strict_json
 from autosubmit_portal.agent.reading import Reads
-from autosubmit_portal.agent.requests import Commands, Waiting
+from autosubmit_portal.agent.requests import Commands
 from autosubmit_portal.agent.site_file import BadSiteFileError
 from autosubmit_portal.agent.stream import Stream
 from autosubmit_portal.agent.watching import Watching
 
-# How soon the news of a command is told.
-LOOK_SECONDS = 0.2
 TICK_SECONDS = 1.0
-# How soon the time of a reading is noticed; its answer is heard at once.
-READING_TICK_SECONDS = 0.1
+# How soon the time is noticed of what goes on; its answer is heard at once.
+BUSY_TICK_SECONDS = 0.1
 # The gateway closes first when it hears nothing; then the loop ends by itself, unless something holds it up.
 _MORE_PATIENCE = 5.0
 _FAREWELL_SECONDS = 1.0
@@ -36,9 +35,8 @@ class Agent:
         self._connection = Server(_describe(), time.monotonic())
         self._stream = Stream(self._connection, reader, writer)
         self._commands: Commands | None = None
-        self._children: dict[str, Reads | Watching] = {}
+        self._children: dict[str, Looking | Reads | Watching] = {}
         self._doctor = Doctor(site_file, self._connection)
-        self._waiting: dict[int, Waiting] = {}
 
     def serve(self) -> str:
         """Answer until the connection is closed; return why it was."""
@@ -85,9 +83,8 @@ class Agent:
                 selector.register(children, selectors.EVENT_READ)
 
     def _compute_pause(self) -> float:
-        if any(children.is_busy for children in self._children.values()):
-            return READING_TICK_SECONDS
-        return LOOK_SECONDS if self._waiting or self._doctor.is_busy else TICK_SECONDS
+        is_busy = self._doctor.is_busy or any(children.is_busy for children in self._children.values())
+        return BUSY_TICK_SECONDS if is_busy else TICK_SECONDS
 
     def _take(self, event: Event) -> None:
         if self._connection.is_closed:
@@ -96,9 +93,6 @@ class Agent:
             self._begin(event.facts)
         elif isinstance(event, Request) and self._commands:
             self._answer(self._commands, event)
-        elif isinstance(event, Cancelled) and event.channel in self._waiting:
-            del self._waiting[event.channel]
-            self._connection.fail(event.channel, "cancelled", "Nobody waits for it.")
         elif isinstance(event, Cancelled):
             for children in self._children.values():
                 children.cancel(event.channel)
@@ -110,6 +104,7 @@ class Agent:
             self._commands = Commands(self._site_file, portal)
             self._commands.spool.prune()
             self._children = {
+                "look": Looking(self._commands, self._connection),
                 "read": Reads(self._site_file, self._connection, portal),
                 "watch": Watching(self._site_file, self._connection),
             }
@@ -118,9 +113,7 @@ class Agent:
 
     def _answer(self, commands: Commands, request: Request) -> None:
         try:
-            if request.name == "look":
-                self._waiting[request.channel] = commands.wait_for(request.arguments, time.monotonic())
-            elif request.name in self._children:
+            if request.name in self._children:
                 self._children[request.name].ask(request.channel, request.arguments, time.monotonic())
             elif request.name == "ping":
                 self._connection.answer(request.channel, {})
@@ -137,20 +130,7 @@ class Agent:
             self._connection.fail(request.channel, "failed", f"{error}")
 
     def _tell_news(self) -> None:
-        """Answer those who wait, if there is news and the gateway takes what is sent."""
-        for channel, waiting in tuple(self._waiting.items()):
-            if self._connection.is_closed or self._connection.bytes_to_send > limits.USUAL_CREDIT:
-                return
-            try:
-                news = waiting.look(self._connection.credit(channel))
-            except (OSError, ValueError) as error:
-                del self._waiting[channel]
-                self._connection.fail(channel, "failed", f"{error}.")
-                continue
-            if news:
-                del self._waiting[channel]
-                self._connection.send_data(channel, news[1])
-                self._connection.answer(channel, news[0])
+        """Answer those who wait, if there is news."""
         for children in self._children.values():
             if not self._connection.is_closed:
                 children.turn(time.monotonic())

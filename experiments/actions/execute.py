@@ -22,8 +22,10 @@ from experiments.reads import HostAway, HostBusy
 # How long a worker keeps looking before it leaves the rest to the supervisor; well under the queue's time limit.
 SHORT_COMMAND_SECONDS = 240.0
 LONG_COMMAND_SECONDS = 15.0
-LOOK_EVERY_SECONDS = 0.2
-TURN_SECONDS = 1.0
+# The agent waits for the end of the command meanwhile.
+TURN_SECONDS = 1
+# Before another look at what was not seen, or has just been started.
+LOOK_AGAIN_SECONDS = 0.2
 
 
 def execute(action_id: int) -> None:
@@ -120,8 +122,8 @@ def _look_on(action: Action) -> None:
 
 def _has_ended_within_turn(action: Action) -> bool:
     until = time.monotonic() + TURN_SECONDS
-    while not follow(action):
+    while not follow(action, TURN_SECONDS):
         if shutdown_flag.is_asked() or time.monotonic() > until:
             return False
-        time.sleep(LOOK_EVERY_SECONDS)
+        time.sleep(LOOK_AGAIN_SECONDS)
     return True

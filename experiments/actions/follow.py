@@ -23,8 +23,11 @@ GRACE = timedelta(seconds=30)
 LOST_AFTER = timedelta(minutes=5)
 
 
-def follow(action: Action) -> bool:
-    """Look once; start the next step or finish the action when its command has ended. Answer whether it is over."""
+def follow(action: Action, wait_seconds: int = 0) -> bool:
+    """Look once; start the next step or finish the action when its command has ended. Answer whether it is over.
+
+    While the command goes on, its end is waited for so long.
+    """
     action.refresh_from_db(
         fields=["state", "step", "step_started_at", "cancel_requested_at", "cancelled_by", "unseen_since", "message"]
     )
@@ -32,7 +35,7 @@ def follow(action: Action) -> bool:
         return True
     step = commands.find_step(action, action.step)
     try:
-        found = commands.look(step) if step else commands.NOT_STARTED
+        found = commands.look(step, wait_seconds) if step else commands.NOT_STARTED
         is_over = _follow_seen(action, step, found)
     except commands.Unseen as silence:
         note_silence(action, str(silence))

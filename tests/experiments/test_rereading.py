@@ -208,9 +208,9 @@ def test_a_file_that_cannot_be_read_is_tried_again_less_and_less_often(
     Path(store.list_lone_files("a000")[0]).write_bytes(b"broken")
     mirror.look()
     mirror.look()
-    for wait in (30, 60, 120, 240, 480, 960, 1920, 3600, 3600):
+    for pause in (30, 60, 120, 240, 480, 960, 1920, 3600, 3600):
         tries.clear()
-        clock.append(clock[-1] + wait - 1)
+        clock.append(clock[-1] + pause - 1)
         mirror.look()
         assert tries == []
         clock.append(clock[-1] + 1)

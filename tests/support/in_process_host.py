@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 from django.db import connection
 
-from autosubmit_portal.agent.protocol import ProtocolError, strict_json
+from autosubmit_portal.agent.protocol import strict_json
 from autosubmit_portal.agent.protocol.limits import USUAL_CREDIT
 from autosubmit_portal.agent.readers import reader
 from autosubmit_portal.agent.readers.memory import Memory
@@ -32,7 +32,7 @@ from experiments import own_gateway
 from experiments.autosubmit.store import BrokenStore
 from experiments.models import Host
 from tests.support.job_lists import decode_here
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, wait_for
 
 Answer = tuple[dict[str, Any], bytes]
 
@@ -117,10 +117,8 @@ class InProcessHosts:
         commands = Commands(own_gateway.write_site_file(host), own_gateway.read_portal_id())
         if name != "look":
             return commands.answers[name](arguments), b""
-        news = commands.wait_for(arguments, time.monotonic()).look(USUAL_CREDIT)
-        if news is None:
-            raise ProtocolError("somebody waits in a test that has one thread")
-        return news
+        waiting = commands.wait_for(arguments, time.monotonic())
+        return cast(Answer, wait_for(lambda: waiting.look(USUAL_CREDIT)))
 
     def _watch(self, host: Host, arguments: dict[str, Any]) -> Answer:
         """Look at the store in this process, and in place: at all of it each time, however busy the machine is."""

@@ -3,6 +3,7 @@
 Each command that starts stands in a ledger that the portal does not know.
 """
 
+import math
 import os
 import signal
 import subprocess
@@ -106,6 +107,13 @@ def test_a_worker_runs_an_experiment_and_mirrors_how_it_ended(experiment: Experi
     action = executed(queued(experiment, "run"))
     assert (action.state, action.exit_status, stand_in.started()) == (State.SUCCEEDED, 0, ["run"])
     assert counts(experiment) == {"COMPLETED": 3}
+
+
+def test_a_worker_hears_of_the_end_of_a_command_without_looking_again_and_again(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.actions.execute.LOOK_AGAIN_SECONDS", math.inf)  # which nothing can wait for
+    assert executed(queued(experiment, "generate")).state == State.SUCCEEDED
 
 
 def test_a_worker_mirrors_the_jobs_that_a_command_has_changed(experiment: Experiment) -> None:
