@@ -100,6 +100,10 @@ class Driver:
         assert self.ask() == "told"
         return {json.loads(line)["expid"] for line in self.gateway.data.splitlines()}
 
+    def wait_for_hanging(self) -> None:
+        """Turn until the children that were left have gone: on what they hang is left out until then."""
+        self.turn_until(lambda: not self.watching._dying)
+
     def find_child(self) -> int:
         assert self.watching._process
         return self.watching._process.pid
@@ -122,7 +126,7 @@ def driver(tmp_path: Path) -> Iterator[Driver]:
     made = Driver(write_site_file(tmp_path, home=str(tmp_path / "home")))
     yield made
     made.watching.close()
-    made.turn_until(lambda: not made.watching._dying)
+    made.wait_for_hanging()
 
 
 def test_a_child_that_hangs_is_left_and_another_one_answers_after_a_pause(driver: Driver) -> None:
@@ -233,7 +237,8 @@ def test_a_link_to_a_disk_that_hangs_holds_up_nobody_else(driver: Driver, tmp_pa
         driver.later += FIRST_PAUSE_SECONDS
         assert driver.list_told() == {"a000"}
     driver.later += FIRST_SECONDS
-    wait_for(driver.list_told, is_enough=lambda told: "a001" in told)  # who hung on it must have gone
+    driver.wait_for_hanging()
+    assert driver.list_told() == {"a000", "a001"}
 
 
 def test_one_on_which_a_child_hangs_is_named_and_left_out_for_a_while(driver: Driver) -> None:
@@ -242,6 +247,7 @@ def test_one_on_which_a_child_hangs_is_named_and_left_out_for_a_while(driver: Dr
     driver.later += FIRST_PAUSE_SECONDS
     assert driver.list_told() == {"a000"}
     driver.later += FIRST_SECONDS
+    driver.wait_for_hanging()
     assert driver.list_told() == {"a000", "a001"}
 
 
@@ -251,6 +257,7 @@ def test_one_is_left_out_for_longer_each_time_that_it_hangs(driver: Driver) -> N
         driver.later += FIRST_SECONDS
     assert driver.list_told() == {"a000"}
     driver.later += FIRST_SECONDS
+    driver.wait_for_hanging()
     assert driver.list_told() == {"a000", "a001"}
 
 
@@ -262,8 +269,7 @@ def test_one_is_left_out_while_a_child_hangs_on_it_that_cannot_be_killed(
         driver.hang("a001")
         driver.later += FIRST_SECONDS
         assert driver.list_told() == {"a000"}
-    driver.turn()
-    driver.turn_until(lambda: not driver.watching._dying)
+    driver.wait_for_hanging()
     assert driver.list_told() == {"a000", "a001"}
 
 
