@@ -33,6 +33,10 @@ class Unseen(Exception):
     """It is not known what a command does; the text says why."""
 
 
+class NotSignalled(Exception):
+    """A process gets no signal from its host; the text says why."""
+
+
 NOT_STARTED = Look(State.NOT_STARTED)
 
 
@@ -116,23 +120,27 @@ def end(step: Step) -> None:
     """End a command and everything of its process group: SIGTERM first, SIGKILL when it lives on.
 
     Returns at once; call it until `look` sees the end. The jobs that a command started have sessions of their own and
-    go on. Raises Unseen.
+    go on. Raises NotSignalled and Unseen.
     """
-    try:
-        hosts.act(step.host, "end", {"key": step.key})
-    except (Refused, Unanswered) as error:
-        raise Unseen(str(error)) from error
+    _have_signalled(step, "end", {})
 
 
 def interrupt(step: Step, pid: int, mark: int) -> bool:
     """Send SIGINT to another process, as the account of the command; return whether it was sent.
 
-    It is sent once for each `mark`, whoever calls, and only to a process older than the command. Raises Unseen.
+    It is sent once for each `mark`, whoever calls, and only to a process older than the command. Raises NotSignalled
+    and Unseen.
     """
+    return _have_signalled(step, "interrupt", {"pid": pid, "mark": mark}).get("interrupted") is True
+
+
+def _have_signalled(step: Step, name: str, arguments: Message) -> Message:
     try:
-        return hosts.act(step.host, "interrupt", {"key": step.key, "pid": pid, "mark": mark})[0]["interrupted"] is True
-    except (Refused, Unanswered) as error:
+        return hosts.act(step.host, name, {"key": step.key, **arguments})[0]
+    except Unanswered as error:
         raise Unseen(str(error)) from error
+    except Refused as error:
+        raise (NotSignalled if error.code == "failed" else Unseen)(str(error)) from error
 
 
 def keep_output(step: Step) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 SUDO, KILL, ENV = "/usr/bin/sudo", "/usr/bin/kill", "/usr/bin/env"
 # It answers at once or hangs on a directory service.
 SUDO_SECONDS = 10.0
+_MOST_TOLD = 300
 
 NAME = re.compile(r"[a-z_][a-z0-9_-]*")
 SUPERUSER = 0
@@ -76,7 +77,8 @@ def send_signal(number: signal.Signals, target: int, account: str) -> None:
     """Signal a process or, with a negative number, a process group, as an account; blank is our own.
 
     As another account only that account's processes of a group are signalled: the launcher, which is ours, goes on to
-    write the exit status.
+    write the exit status. Raises PermissionError when sudo refuses, as when the account has been removed, and
+    TimeoutError when it does not answer.
     """
     if not account:
         with suppress(ProcessLookupError, PermissionError):
@@ -84,7 +86,15 @@ def send_signal(number: signal.Signals, target: int, account: str) -> None:
         return
     name = number.name.removeprefix("SIG")
     command = [SUDO, "-n", "-u", account, "--", KILL, f"-{name}", "--", str(target)]
-    subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=SUDO_SECONDS)
+    try:
+        done = subprocess.run(
+            command, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=SUDO_SECONDS, errors="replace"
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"sudo does not answer within {SUDO_SECONDS:.0f} s") from error
+    # What `kill` itself says is that the process has just ended.
+    if done.returncode and not done.stderr.startswith("kill:"):
+        raise PermissionError(f"no signal can be sent as {account!a}: {done.stderr.strip()[:_MOST_TOLD]}")
 
 
 @lru_cache(maxsize=1)

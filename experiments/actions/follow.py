@@ -59,10 +59,14 @@ def _note_voice(action: Action) -> None:
 
 def _follow_alive(action: Action, step: Step) -> bool:
     """End a command that was cancelled or takes too long; a run is ended by nobody but `stop`, which may need help."""
-    if _is_to_end(action):
-        commands.end(step)
-    else:
-        signal_again(action, step)
+    try:
+        if _is_to_end(action):
+            commands.end(step)
+        else:
+            signal_again(action, step)
+    except commands.NotSignalled as refusal:
+        message = f"Its command goes on: {refusal}"
+        Action.objects.filter(pk=action.pk, state=State.RUNNING).update(message=message)
     return False
 
 

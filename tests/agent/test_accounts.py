@@ -1,7 +1,9 @@
 """Commands that run as another Unix account: real accounts and the real sudo, from a worker that is not root."""
 
+import os
 import pwd
 import shutil
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,15 @@ from autosubmit_portal.agent.accounts import wrap_as_account
 from autosubmit_portal.agent.requests import Commands
 from autosubmit_portal.agent.run_directory import RunDirectory, State
 from tests.agent.agents import DIGEST, PORTAL, write_site_file
-from tests.support.unix_accounts import Accounts, as_user, processes_of, unix_accounts
+from tests.support.unix_accounts import (
+    Accounts,
+    as_user,
+    change_accounts,
+    new_accounts,
+    processes_of,
+    sudoers,
+    unix_accounts,
+)
 from tests.support.waiting import wait_for
 
 WHO = 'id -un; echo "$HOME"; echo "$AUTOSUBMIT_CONFIGURATION"; echo "$LOGNAME"; echo "${PORTAL_SECRET_KEY-none}"; pwd'
@@ -120,6 +130,28 @@ def test_a_command_that_does_not_want_to_end_is_killed(
     end(run, accounts)
     assert status(run) == 137
     wait_for(lambda: not processes_of(accounts.person))
+
+
+def test_sudo_says_why_a_command_goes_on_whose_account_was_removed_meanwhile(
+    site_file: Path, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_refused() -> None:
+        with pytest.raises(PermissionError, match=f"unknown user:? {left}"):
+            run.end()
+
+    monkeypatch.setattr(run_directory, "PATIENCE_SECONDS", 0)
+    left = f"apleft{os.getpid()}"
+    rule = f"{accounts.service} ALL=({left}) NOPASSWD: /bin/sh, /usr/bin/kill\n"
+    with new_accounts(left), sudoers(left, rule):
+        write_site_file(site_file.parent, accounts=[left], spool=str(site_file.parent))
+        run = start(site_file, accounts, 'trap "" TERM; echo $$; while :; do sleep 0.1; done', account=left)
+        pid = int(wait_for(lambda: printed(run)))
+        change_accounts("userdel", "--force", left)
+        end(run, accounts)
+        as_user(accounts.service, is_refused)
+        assert run.look().state is State.ALIVE
+        os.kill(pid, signal.SIGKILL)
+        assert status(run) == 137
 
 
 def test_a_process_of_the_person_is_interrupted(site_file: Path, accounts: Accounts) -> None:

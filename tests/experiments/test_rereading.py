@@ -16,6 +16,7 @@ from experiments.autosubmit.store import Store
 from experiments.mirror import observe, site_mirror
 from experiments.mirror.site_mirror import SiteMirror
 from experiments.mirror.standing import read_standings
+from experiments.mirror.sync import write
 from experiments.models import Experiment, Host, Site
 from tests.support import factories
 from tests.support.in_process_host import InProcessHosts
@@ -60,7 +61,7 @@ def test_a_pass_whose_time_is_over_leaves_a_large_list_that_is_read_to_the_next(
     site: Site, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Site.objects.update(refresh_seconds=0.1)
-    mirror, write = SiteMirror(site.pk), site_mirror.write
+    mirror = SiteMirror(site.pk)
     mirror.look()
     for expid in ("a000", "a001"):
         write_pickle(store, expid, COMPLETED)

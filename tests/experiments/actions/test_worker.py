@@ -317,6 +317,27 @@ def test_a_command_that_is_cancelled_while_it_works_is_ended(experiment: Experim
     assert (action.state, action.message) == (State.CANCELLED, "Cancelled by operator while it ran.")
 
 
+def test_a_command_that_gets_no_signal_says_why_it_goes_on(
+    experiment: Experiment, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in.hold("create")
+    action = started(queued(experiment, "generate"))
+    wait_for(lambda: stand_in.started() == ["create"])
+    cancel(action)
+    with monkeypatch.context() as patch:
+        patch.setattr("autosubmit_portal.agent.accounts.send_signal", refuse)
+        assert not follow(action)
+    action.refresh_from_db()
+    assert (action.state, action.message) == (State.RUNNING, "Its command goes on: sudo: unknown user ana")
+    assert action.unseen_since is None
+    followed(action)
+    assert action.state == State.CANCELLED
+
+
+def refuse(*_: object) -> None:
+    raise PermissionError("sudo: unknown user ana")
+
+
 def cancel(action: Action) -> None:
     Action.objects.filter(pk=action.pk).update(cancel_requested_at=timezone.now(), cancelled_by="operator")
 
