@@ -4,7 +4,16 @@ Plain Python: what knows Autosubmit knows no Django. Everywhere but in the conso
 that it is: in answers of the API, in the trail, in what commands print.
 """
 
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
+
+# So many letters of a form tell its sentences from others. A longer text is not the portal's own.
+_LEAST_LETTERS, _MOST_CHARACTERS = 7, 1000
+_MOST_RECALLED = 4096
+_VALUE = re.compile(r"\{(\w+)\}")
+_END = re.compile(r"(?<=[.:]) (?=[A-Z“])")
 
 
 class Sentence(str):
@@ -22,9 +31,61 @@ def say(form: str, **values: Any) -> Sentence:
     return made
 
 
+def add(first: str, other: str) -> Sentence:
+    """Return two sentences, one after the other."""
+    return say("{first} {other}", first=first, other=other)
+
+
 def marked(form: str) -> str:
     """Return a form as it is; so it is found that it is to be translated."""
     return form
+
+
+class Forms:
+    """Forms, by which sentences are found again that were kept as text: what the database holds is English."""
+
+    def __init__(self, forms: Iterable[str]) -> None:
+        """Take all texts of a catalogue. Single words, and forms that fit anything, find nothing."""
+        told = sorted(filter(_is_telling, forms), key=_count_letters)
+        self._whole = {form for form in told if not _VALUE.search(form) and form.count(" ") > 1}
+        self._patterns = [(form, _make_pattern(form)) for form in reversed(told) if _VALUE.search(form)]
+        self.recall = lru_cache(_MOST_RECALLED)(self._recall)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield those with values by which sentences are found."""
+        return (form for form, _ in self._patterns)
+
+    def _recall(self, text: str) -> str:
+        """Return the sentence that a text is, or the sentences, one after the other; the text itself for no such."""
+        if len(text) > _MOST_CHARACTERS:
+            return text
+        if text in self._whole:
+            return say(text)
+        for form, pattern in self._patterns:
+            if found := pattern.fullmatch(text):
+                return say(form, **{name: self._recall(value) for name, value in found.groupdict().items()})
+        first, *others = _END.split(text, maxsplit=1)
+        return add(self._recall(first), self._recall(others[0])) if others else text
+
+
+def _make_pattern(form: str) -> re.Pattern[str]:
+    """Return what fits the sentences of a form; a value that it has twice is the same in both places."""
+    pattern, names = "", set[str]()
+    for number, part in enumerate(_VALUE.split(form)):
+        if number % 2 == 0:
+            pattern += re.escape(part)
+        else:
+            pattern += f"(?P={part})" if part in names else f"(?P<{part}>.+?)"
+            names.add(part)
+    return re.compile(pattern, re.DOTALL)
+
+
+def _is_telling(form: str) -> bool:
+    return _count_letters(form) >= _LEAST_LETTERS and not set("{}") & set(_VALUE.sub("", form))
+
+
+def _count_letters(form: str) -> int:
+    return sum(map(str.isalpha, _VALUE.sub("", form)))
 
 
 def translate(text: object, get_text: Any) -> str:

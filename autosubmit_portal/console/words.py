@@ -54,6 +54,15 @@ PART_WORDS = (
     *("ok", "unknown", "down", "behind", "missing", "foreign", "stray", "stale", "unhealthy", "none", "away", "open"),
     *("low", "full", "slow", "stuck"),
 )
+# What is said of who holds a lock (`experiments.autosubmit.liveness`) by agents, which know none of our sentences.
+EVIDENCE = (
+    *("nobody holds the lock", "there is no lock file: it was never run", "process {pid} on {host} holds the lock"),
+    "this system does not tell who holds a lock (no /proc/locks)",
+    "process {pid} on {host} holds the lock; what it is cannot be seen, so that it counts as a run",
+    "process {pid} of {owner} on {host} holds the lock, but is no run of {expid}",
+    "process {pid} on {host} holds the lock for {command}, not for a run",
+    "not seen since {since}: the host {host} is silent",
+)
 
 
 def list_words() -> Iterator[str]:
@@ -74,6 +83,8 @@ def list_words() -> Iterator[str]:
         *script_words.WORDS,
     )
     yield from PERMISSIONS
+    for said in EVIDENCE:
+        yield from (said, said[:1].upper() + said[1:])
     yield from (describe_period(name) for name in PERIODS)
     yield from (door.value for door in Door)
     yield from (name.capitalize() for name in STATES_OF_OUTCOMES)

@@ -11,6 +11,7 @@ from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.access.rights.teams import add_experiment
 from autosubmit_portal.agent.run_directory import Look
 from autosubmit_portal.audit import trail
+from autosubmit_portal.sentences import say
 from experiments import commands
 from experiments.actions.preview import find_would_be_changes
 from experiments.actions.slots import send_next
@@ -32,7 +33,8 @@ def finish(action: Action, outcome: Outcome, exit_status: int) -> None:
     changes: dict[str, Any] = {"exit_status": exit_status, "message": mask_text(outcome.message)}
     changes["job_changes"] = _find_job_changes(action, is_foretold=action.is_dry_run and outcome.succeeded)
     if action.is_dry_run and outcome.succeeded:
-        changes["message"] = f"Dry run, nothing was saved. It would change: {describe_changes(changes['job_changes'])}."
+        changed = describe_changes(changes["job_changes"])
+        changes["message"] = say("Dry run, nothing was saved. It would change: {changes}.", changes=changed)
     _end(action, _get_state(outcome), expid=outcome.expid or action.expid, **changes)
 
 
@@ -88,15 +90,15 @@ def lose(action: Action, found: Look) -> None:
             "experiment, then request the action again if it is still wanted."
         )
     elif found.has_started:
-        message = (
+        message = say(
             "The command disappeared without an exit status: it was killed, or its host went down. "
             "Check the experiment, then request the action again if it is still wanted."
         )
     else:
-        seen = "Its worker was killed, or its host went down or had no room."
-        why = (action.message if action.unseen_since else seen).rstrip(".")
-        message = (
-            f"The command never started: {why[:1].lower()}{why[1:]}. Request the action again if it is still wanted."
+        seen = say("Its worker was killed, or its host went down or had no room.")
+        message = say(
+            "The command never started. {why} Request the action again if it is still wanted.",
+            why=action.message if action.unseen_since else seen,
         )
     _end(action, State.LOST, expid=action.expid, message=message)
 

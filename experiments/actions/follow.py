@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from autosubmit_portal.agent.run_directory import Look
 from autosubmit_portal.agent.run_directory import State as RunState
+from autosubmit_portal.sentences import add, say
 from experiments import commands
 from experiments.actions import finish
 from experiments.actions.recheck import foresee_failure
@@ -65,7 +66,7 @@ def _follow_alive(action: Action, step: Step) -> bool:
         else:
             signal_again(action, step)
     except commands.NotSignalled as refusal:
-        message = f"Its command goes on: {refusal}"
+        message = say("Its command goes on: {why}", why=str(refusal))
         Action.objects.filter(pk=action.pk, state=State.RUNNING).update(message=message)
     return False
 
@@ -106,11 +107,14 @@ def _judge(action: Action, outcome: Outcome) -> Outcome:
     """Say of a command that we ended why we did."""
     is_incomplete = not outcome.succeeded or action.step + 1 < len(action.command)
     if action.cancel_requested_at and is_incomplete:
-        return replace(outcome, message=f"Cancelled by {action.cancelled_by} while it ran.", stopped=True)
+        return replace(
+            outcome, message=say("Cancelled by {name} while it ran.", name=action.cancelled_by), stopped=True
+        )
     if _is_overdue(action) and not outcome.succeeded:
         minutes = action.current_command.time_limit // 60
         help_text = foresee_failure(action) or action.current_command.overdue_help
-        return replace(outcome, message=f"Ended because it took more than {minutes} min. {help_text}")
+        message = add(say("Ended because it took more than {number} min.", number=minutes), help_text)
+        return replace(outcome, message=message)
     return outcome
 
 
@@ -154,7 +158,7 @@ def _follow_absent(action: Action, step: Step | None, found: Look) -> bool:
     if step and not commands.give_up(step):
         return False
     if is_cancelled:
-        finish.call_off(action, f"Cancelled by {action.cancelled_by} before it started.")
+        finish.call_off(action, say("Cancelled by {name} before it started.", name=action.cancelled_by))
     else:
         finish.lose(action, found)
     return True

@@ -45,7 +45,7 @@ def explain_wait(action: Action, at_site: Sequence[Host], away: Mapping[int, Abs
         return ""
     if any(host.pk not in away for host in able):
         return ""
-    return f"Waits for its host. {' '.join(away[host.pk].reason for host in able)}"
+    return say("Waits for its host. {why}", why=" ".join(away[host.pk].reason for host in able))
 
 
 def explain_rules(kind: ActionKind, experiment: Experiment | None, at_site: Sequence[Host]) -> str:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import Door, Origin
+from autosubmit_portal.sentences import say
 from experiments.actions.transition import move
 from experiments.catalogue import preconditions
 from experiments.mirror import sync
@@ -45,7 +46,7 @@ class Accounts:
         if (number, token) not in self._read:
             account: Any = User.objects.filter(pk=number or 0).first()
             if account is None:
-                raise RightLost(f"The account of {name} is gone.")
+                raise RightLost(say("The account of {name} is gone.", name=name))
             if token:
                 account.scope = _require_living(token, name).make_scope()
             policy.look_ahead(account, self._experiments)
@@ -56,8 +57,9 @@ class Accounts:
 def _require_living(digest: str, name: str) -> ApiToken:
     token: ApiToken | None = ApiToken.objects.filter(pk=digest).first()
     if token is None or token.is_expired:
-        what = "has expired" if token else "was revoked"
-        raise RightLost(f"The API token of {name} that asked for it {what}.")
+        if token:
+            raise RightLost(say("The API token of {name} that asked for it has expired.", name=name))
+        raise RightLost(say("The API token of {name} that asked for it was revoked.", name=name))
     return token
 
 
@@ -104,9 +106,10 @@ def find_absence(action: Action) -> str:
     if experiment is None or fresh is None:
         return ""
     if not is_among(fresh.records, experiment):
-        return (
-            f"The experiment that was called {action.expid} is gone from the store. "
-            "Whatever has its name now is another one: ask anew if that is meant."
+        return say(
+            "The experiment that was called {expid} is gone from the store. "
+            "Whatever has its name now is another one: ask anew if that is meant.",
+            expid=action.expid,
         )
     return preconditions.say_absent(action.expid, fresh.absence) if fresh.absence else ""
 
@@ -135,5 +138,5 @@ def call_off_unpermitted(**among: Any) -> None:
                 to=State.CANCELLED,
                 origin=Origin(door=Door.WORKER),
                 ended_at=timezone.now(),
-                message=f"Called off: {lost}",
+                message=say("Called off: {why}", why=lost),
             )

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from autosubmit_portal.sentences import say
 from experiments.actions import queue
 from experiments.models import Action, Site, State
 
@@ -95,10 +96,13 @@ def tell(action_id: int, message: str) -> None:
 def _explain_wait(action: Action) -> str:
     creation = _find_creation(action.site)
     if creation and action.experiment_id is None:
-        return f"Waits for action {creation.pk}: {action.site} creates one experiment at a time."
+        return say(
+            "Waits for action {number}: {site} creates one experiment at a time.", number=creation.pk, site=action.site
+        )
     if count_free(action.site):
         return ""
-    return f"Waits for a slot: {action.site} runs {get_limit(action.site)} commands at the same time."
+    limit = get_limit(action.site)
+    return say("Waits for a slot: {site} runs {number} commands at the same time.", site=action.site, number=limit)
 
 
 def _find_creation(site: Site) -> Action | None:

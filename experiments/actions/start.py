@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from autosubmit_portal.gateway.caller import Unanswered
+from autosubmit_portal.sentences import say
 from experiments import commands, hosts
 from experiments.actions import finish, places
 from experiments.actions.accounts import find_changed_account
@@ -65,7 +66,9 @@ def go_on(action: Action, exit_status: int) -> bool:
         return True
     away = places.choose(fresh, action.step + 1)[1]
     if away:
-        Action.objects.filter(pk=action.pk, state=State.RUNNING).update(message=f"Waits for its host. {away}")
+        Action.objects.filter(pk=action.pk, state=State.RUNNING).update(
+            message=say("Waits for its host. {why}", why=away)
+        )
     else:
         start_step(action, action.step + 1)
     return False
@@ -115,7 +118,7 @@ def start_step(action: Action, step: int) -> None:
         host, _ = places.choose(action, step)
         spool = hosts.read_spool()
     except Conflict as refusal:
-        finish.fail(action, f"The command could not be started: {refusal}")
+        finish.fail(action, say("The command could not be started: {why}", why=str(refusal)))
         return
     except Unanswered as silence:  # whoever looks next tries again
         note_silence(action, str(silence))
@@ -137,7 +140,7 @@ def start_step(action: Action, step: int) -> None:
 def note_silence(action: Action, reason: str) -> None:
     """Say of a command since when nobody knows what it does: that is no evidence of anything."""
     since = action.unseen_since or timezone.now()
-    message = f"Not seen since {since:%Y-%m-%d %H:%M} UTC: {reason}"
+    message = say("Not seen since {since}: {why}", since=f"{since:%Y-%m-%d %H:%M} UTC", why=reason)
     if message != action.message:
         running = Action.objects.filter(pk=action.pk, state=State.RUNNING)
         running.update(unseen_since=Coalesce("unseen_since", since), message=message)
@@ -149,7 +152,7 @@ def _ask_to_start(action: Action, step: Step) -> None:
         commands.start(step, action)
     except commands.NotStarted as refusal:
         hosts.forget_rules(step.host)  # which may be why
-        finish.fail(action, f"The command could not be started: {refusal}")
+        finish.fail(action, say("The command could not be started: {why}", why=str(refusal)))
     except commands.Unseen as silence:
         note_silence(action, str(silence))
 

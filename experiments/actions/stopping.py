@@ -7,6 +7,7 @@ run that has received it releases its lock at once. Versions with a handler set 
 again. So one more signal does what the first should have done, or nothing.
 """
 
+from autosubmit_portal.sentences import say
 from experiments import commands
 from experiments.actions.transition import make_origin_of_worker, record
 from experiments.autosubmit.output import count_looks_of_stop
@@ -41,4 +42,6 @@ def find_stop(action: Action) -> str:
         return ""
     stops = Action.objects.filter(experiment=action.experiment_id, kind__in=STOP_KINDS, pk__gt=action.pk)
     stop = stops.exclude(state=State.CANCELLED).order_by("pk").first()
-    return f"{stop.actor_name} asked to stop it before the run began (action {stop.pk})." if stop else ""
+    if stop is None:
+        return ""
+    return say("{name} asked to stop it before the run began (action {number}).", name=stop.actor_name, number=stop.pk)

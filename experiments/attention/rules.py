@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from autosubmit_portal.sentences import say
 from experiments.attention.alarm import Alarm
 from experiments.attention.facts import ActiveJob, RunFacts
 
@@ -28,7 +29,6 @@ QUEUE_FOR = timedelta(hours=24)
 
 STOPPED_STATES, DISK_STATE = frozenset("Tt"), "D"
 QUEUED_STATUSES = ("QUEUING", "SUBMITTED")
-_WHERE = "%Y-%m-%d %H:%M UTC"
 
 Find = Callable[[RunFacts], Alarm | None]
 
@@ -63,8 +63,10 @@ def find_stopped(facts: RunFacts) -> Alarm | None:
         return None
     return Alarm(
         rule="stopped",
-        sentence=f"The process of the run is stopped by a signal since {since:{_WHERE}}: it does nothing.",
-        evidence=f"{_begin(facts)}; its state is {facts.process_state}.",
+        sentence=say(
+            "The process of the run is stopped by a signal since {since}: it does nothing.", since=_tell(since)
+        ),
+        evidence=say("{evidence}; its state is {state}.", evidence=_begin(facts), state=facts.process_state),
         since=since,
         advice="Continue it on its host with `kill -CONT` and the number of the process, or stop it with force.",
         remedy="stop",
@@ -78,8 +80,10 @@ def find_disk_sleep(facts: RunFacts) -> Alarm | None:
         return None
     return Alarm(
         rule="disk_sleep",
-        sentence=f"The process of the run waits for a disk or a network file system since {since:{_WHERE}}.",
-        evidence=f"{_begin(facts)}; its state is D, in which no signal reaches it.",
+        sentence=say(
+            "The process of the run waits for a disk or a network file system since {since}.", since=_tell(since)
+        ),
+        evidence=say("{evidence}; its state is D, in which no signal reaches it.", evidence=_begin(facts)),
         since=since,
         advice="See whether the file system of its host answers; the run goes on when it does.",
     )
@@ -92,11 +96,15 @@ def find_stalled(facts: RunFacts) -> Alarm | None:
     signs = [at for at in (facts.alive_at, facts.seen_since) if at]
     if facts.alive_at is None or facts.now - max(signs) <= get_longest_quiet(facts.sleep_seconds):
         return None
-    usual = f" Its loop comes around every {facts.sleep_seconds} s." if facts.sleep_seconds is not None else ""
+    evidence = say("{evidence}, but neither its log nor its history was written since.", evidence=_begin(facts))
+    if facts.sleep_seconds is not None:
+        evidence = say(
+            "{evidence} Its loop comes around every {number} s.", evidence=evidence, number=facts.sleep_seconds
+        )
     return Alarm(
         rule="stalled",
-        sentence=f"The run gives no sign of life since {facts.alive_at:{_WHERE}}.",
-        evidence=f"{_begin(facts)}, but neither its log nor its history was written since.{usual}",
+        sentence=say("The run gives no sign of life since {since}.", since=_tell(facts.alive_at)),
+        evidence=evidence,
         since=facts.alive_at,
         advice="Read the end of its log; then stop it and start it again.",
         remedy="stop",
@@ -118,8 +126,12 @@ def find_blocked(facts: RunFacts) -> Alarm | None:
         return None
     return Alarm(
         rule="blocked",
-        sentence=f"{facts.ready_job} is WAITING although all jobs that it waits for are done.",
-        evidence=f"That is seen since {facts.ready_since:{_WHERE}}, and the run lives: {facts.evidence}.",
+        sentence=say("{job} is WAITING although all jobs that it waits for are done.", job=facts.ready_job),
+        evidence=say(
+            "That is seen since {since}, and the run lives: {evidence}.",
+            since=_tell(facts.ready_since),
+            evidence=facts.evidence,
+        ),
         since=facts.ready_since,
         advice="A run of only some members leaves the others WAITING. Else stop it and start it again.",
         job=facts.ready_job,
@@ -132,11 +144,20 @@ def find_overdue(facts: RunFacts) -> Alarm | None:
     if not late:
         return None
     first, others = min(late, key=_get_due), len(late) - 1
-    more = f", and so are {others:,} more" if others else ""
     return Alarm(
         rule="overdue",
-        sentence=f"{first.name} is RUNNING for longer than its wallclock{more}.",
-        evidence=f"It is RUNNING since {first.since:{_WHERE}} and should have ended by {_get_due(first):{_WHERE}}.",
+        sentence=say(
+            "{job} is RUNNING for longer than its wallclock, and so are {number} more.",
+            job=first.name,
+            number=f"{others:,}",
+        )
+        if others
+        else say("{job} is RUNNING for longer than its wallclock.", job=first.name),
+        evidence=say(
+            "It is RUNNING since {since} and should have ended by {due}.",
+            since=_tell(first.since),
+            due=_tell(_get_due(first)),
+        ),
         since=_get_due(first),
         advice="See whether it is still on its platform, and read the end of its log.",
         job=first.name,
@@ -166,9 +187,12 @@ def find_still_queue(facts: RunFacts) -> Alarm | None:
         return None
     return Alarm(
         rule="still_queue",
-        sentence=f"The queue does not move: {len(queued):,} jobs wait on their platform, and none runs or ended "
-        f"since {since:{_WHERE}}.",
-        evidence=f"{first.name} is {first.status} since {first.since:{_WHERE}}.",
+        sentence=say(
+            "The queue does not move: {number} jobs wait on their platform, and none runs or ended since {since}.",
+            number=f"{len(queued):,}",
+            since=_tell(since),
+        ),
+        evidence=say("{job} is {status} since {since}.", job=first.name, status=first.status, since=_tell(first.since)),
         since=since,
         advice="Ask the platform why it waits: a limit, a reservation or a maintenance.",
         job=first.name,
@@ -211,6 +235,10 @@ def find_unreadable(facts: RunFacts) -> Alarm | None:
         since=facts.problem_since or facts.now,
         advice="Repair the file; it is tried again by itself.",
     )
+
+
+def _tell(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _begin(facts: RunFacts) -> str:

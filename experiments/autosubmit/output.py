@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import dropwhile, takewhile
 
+from autosubmit_portal.sentences import add, say
+
 MAX_MESSAGE = 1000
 """The longest reason that is kept, in characters."""
 
@@ -113,7 +115,7 @@ def find_reason(text: str) -> str | None:
 
 
 def read_failure(
-    exit_status: int, text: str, after_kill: str = "Check the state of the experiment, then try again."
+    exit_status: int, text: str, after_kill: str = say("Check the state of the experiment, then try again.")
 ) -> Outcome | None:
     """Return the outcome of a command that was killed or has failed, None of one that ended with 0.
 
@@ -122,8 +124,8 @@ def read_failure(
     text = strip_controls(text)
     killer = _find_signal(exit_status, text)
     if killer:
-        message = f"The command was killed by {killer} before it ended. {after_kill}"
-        return Outcome(False, message, changes=tuple(find_changed_jobs(text)))
+        killed = say("The command was killed by {signal} before it ended.", signal=killer)
+        return Outcome(False, add(killed, after_kill), changes=tuple(find_changed_jobs(text)))
     return Outcome(False, _explain(exit_status, text)) if exit_status else None
 
 
@@ -178,7 +180,7 @@ def _find_details(text: str) -> str:
 
 def _find_refused_arguments(text: str) -> str | None:
     found = _ARGUMENT_ERROR.search(text) if _USAGE in text else None
-    return f"Autosubmit refused the command line: {found[1]}" if found else None
+    return say("Autosubmit refused the command line: {why}", why=found[1]) if found else None
 
 
 def _find_unexpected(text: str) -> str | None:
@@ -249,7 +251,9 @@ def _find_signal(exit_status: int, text: str) -> str | None:
 def _explain(exit_status: int, text: str) -> str:
     reason = find_reason(text)
     if reason is None:
-        return f"The command ended with exit status {exit_status} and gave no reason. Look at its output."
+        return say(
+            "The command ended with exit status {number} and gave no reason. Look at its output.", number=exit_status
+        )
     remedy = next((remedy for piece, remedy in _REMEDIES.items() if piece in reason), "")
     return f"{reason.rstrip('.')}. {remedy}" if remedy else reason
 

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.agent.scripts import SCRIPTS
+from autosubmit_portal.sentences import marked
 from experiments.autosubmit.command import Command, Option, OptionType, Word
 from experiments.autosubmit.ways import Question, Way
 from experiments.catalogue import impact, outcomes, postconditions, preconditions, previews, selection
@@ -287,7 +288,7 @@ RESTART = ActionKind(
     steps=(
         Command(
             words=("recovery", "--all", "--save", "--noplot", EXPID),
-            outcome=outcomes.count_changes("The job list was recovered"),
+            outcome=outcomes.count_changes(marked("The job list was recovered: {changes}.")),
             saving=("--save",),
             options=(
                 _make_flag("force", "First cancel the jobs that the job list says are submitted, queuing or running."),
@@ -340,7 +341,7 @@ SET_STATUS = ActionKind(
     steps=(
         Command(
             words=("setstatus", "--save", "--noplot", EXPID),
-            outcome=outcomes.count_changes("Changed"),
+            outcome=outcomes.count_changes(marked("Changed: {changes}.")),
             saving=("--save",),
             options=(STATUS, selection.JOBS, *selection.FILTERS),
         ),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from autosubmit_portal import sentences
 from experiments.autosubmit.output import (
     Outcome,
     ReadOutcome,
@@ -40,21 +41,28 @@ def read_creation(text: str) -> Outcome:
     """Name the experiment that `expid` has created."""
     expid = find_created_expid(text)
     if expid is None:
-        return Outcome(False, find_critical_message(text) or "Autosubmit did not say which experiment it created.")
-    return Outcome(True, f"Experiment {expid} was created.", expid=expid)
+        unsaid = sentences.say("Autosubmit did not say which experiment it created.")
+        return Outcome(False, find_critical_message(text) or unsaid)
+    return Outcome(True, sentences.say("Experiment {expid} was created.", expid=expid), expid=expid)
 
 
 def read_run(exit_status: int, text: str) -> Outcome:
     """Return the outcome of a run: one that was stopped is no failure; one with failed jobs gives no reason itself."""
     if is_interrupted(exit_status, text):
-        message = "Stopped before all jobs were done: submitted jobs may go on; the next start takes them up again."
+        message = sentences.say(
+            "Stopped before all jobs were done: submitted jobs may go on; the next start takes them up again."
+        )
         return Outcome(True, message, stopped=True)
     if exit_status == 1 and find_reason(text) is None:
         return Outcome(
-            False, "Some jobs failed and have no retrials left. Look at their logs, then restart the experiment."
+            False,
+            sentences.say(
+                "Some jobs failed and have no retrials left. Look at their logs, then restart the experiment."
+            ),
         )
-    after_kill = "Jobs that were submitted may go on; restart the experiment when they have ended."
-    return read_failure(exit_status, text, after_kill) or Outcome(True, "The run ended and no job has failed.")
+    after_kill = sentences.say("Jobs that were submitted may go on; restart the experiment when they have ended.")
+    ended = sentences.say("The run ended and no job has failed.")
+    return read_failure(exit_status, text, after_kill) or Outcome(True, ended)
 
 
 @read_success
@@ -64,19 +72,20 @@ def read_stop(text: str) -> Outcome:
         reason = text[text.index(_NOT_SIGNALLED) :].partition("\n")[0]
         return Outcome(False, f"{shorten(reason)}. Check which account the run belongs to.")
     if "was not running" in text:
-        return Outcome(True, "The experiment was not running.")
-    return Outcome(True, "The run was stopped.")
+        return Outcome(True, sentences.say("The experiment was not running."))
+    return Outcome(True, sentences.say("The run was stopped."))
 
 
 def count_changes(verdict: str) -> ReadOutcome:
-    """Return a function that says after `verdict` how many jobs a command has changed, also for none."""
+    """Return a function that says in the form `verdict` which `changes` a command has made, also for none."""
 
     def read(text: str) -> Outcome:
         changes = tuple(find_changed_jobs(text))
         if "NOT saved" in text:
-            return Outcome(True, f"Nothing was saved. It would change: {describe_changes(changes)}.", changes=changes)
-        message = f"{verdict}: {describe_changes(changes)}." if changes else "No job changed."
-        return Outcome(True, message, changes=changes)
+            would = sentences.say("Nothing was saved. It would change: {changes}.", changes=describe_changes(changes))
+            return Outcome(True, would, changes=changes)
+        told = sentences.say(verdict, changes=describe_changes(changes))
+        return Outcome(True, told if changes else sentences.say("No job changed."), changes=changes)
 
     return read_success(read)
 
@@ -85,5 +94,5 @@ def read_live_change(exit_status: int, text: str) -> Outcome:
     """Return the last sentence of our own script `update_list.sh`."""
     text = strip_controls(text)
     said = _SAID.findall(text)
-    message = said[-1] if said else f"The change could not be given to the run (exit status {exit_status})."
-    return Outcome(exit_status == 0, message, changes=tuple(find_changed_jobs(text)))
+    unsaid = sentences.say("The change could not be given to the run (exit status {number}).", number=exit_status)
+    return Outcome(exit_status == 0, said[-1] if said else unsaid, changes=tuple(find_changed_jobs(text)))

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from autosubmit_portal.sentences import add, say
 from experiments.forecast.durations import Durations, learn
 from experiments.forecast.facts import ForecastFacts, ForecastJob
 from experiments.forecast.schedule import Left, play
@@ -68,20 +69,21 @@ class Forecast:
     @property
     def basis(self) -> str:
         """What it rests on, in sentences."""
-        told = [f"{self.measured:,} jobs are measured."]
+        told = say("{number} jobs are measured.", number=f"{self.measured:,}")
         if self.path:
             counts = ", ".join(f"{number:,} {section}" for section, number in self.path.items())
-            told.append(f"The longest way to the end: {counts}.")
+            told = add(told, say("The longest way to the end: {counts}.", counts=counts))
         if self.recalled:
-            told.append(f"Measured before they were reset: {_list_names(self.recalled)}.")
+            told = add(told, say("Measured before they were reset: {names}.", names=_list_names(self.recalled)))
         if self.unmeasured:
-            told.append(f"Never measured, so guessed from the wallclock: {_list_names(self.unmeasured)}.")
-        return " ".join(told)
+            names = _list_names(self.unmeasured)
+            told = add(told, say("Never measured, so guessed from the wallclock: {names}.", names=names))
+        return told
 
 
 def _list_names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more
+    listed, more = ", ".join(names[:MOST_NAMES]), len(names) - MOST_NAMES
+    return say("{names} and {number} more", names=listed, number=f"{more:,}") if more > 0 else listed
 
 
 _INSTANTS = ("made_at", "ends_at", "earliest_at", "latest_at")
@@ -158,9 +160,12 @@ def _tell_condition(jobs: Sequence[ForecastJob], edges: Sequence[Edge]) -> str:
         return ""
     waiting = _count_behind(jobs, edges, held)
     job, more = jobs[held[0]], len(held) - 1
-    others = f" and {more:,} more that ended badly or are held" if more else ""
-    behind = f"; {waiting:,} jobs wait for that" if waiting else ""
-    return f"It ends only if {job.name} ({job.status}){others} can go on{behind}."
+    these = say("{job} ({status})", job=job.name, status=job.status)
+    if more:
+        these = say("{jobs} and {number} more that ended badly or are held", jobs=these, number=f"{more:,}")
+    if not waiting:
+        return say("It ends only if {jobs} can go on.", jobs=these)
+    return say("It ends only if {jobs} can go on; {number} jobs wait for that.", jobs=these, number=f"{waiting:,}")
 
 
 def _count_behind(jobs: Sequence[ForecastJob], edges: Sequence[Edge], places: Sequence[int]) -> int:

@@ -15,12 +15,17 @@ from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
+from autosubmit_portal.sentences import add, marked, say
 from experiments.catalogue.kinds import CATALOGUE, STOP_KINDS
 from experiments.models import Action, Experiment, State
 from jobs.autosubmit.statuses import ACTIVE, DONE
 
 SETTLE_SECONDS = 10.0
 """A run that just starts or ends contradicts itself for a moment, which is not told."""
+
+_WHAT_NOW = marked(
+    "It was stopped or killed, or it runs on another host: look there, then restart it if it is still wanted."
+)
 
 _COULD_GO_ON = ("READY", "PREPARED", "DELAYED")
 
@@ -66,9 +71,10 @@ def _describe_lock(experiment: Experiment) -> str:
     """Say that somebody holds the lock who is no run, which is all that the lock tells Autosubmit."""
     if not experiment.locked_by:
         return ""
-    return (
-        f"It is not running, but {experiment.locked_by} holds its lock without being a run of it: Autosubmit refuses "
-        "to start it until that process ends. Ask whose it is."
+    return say(
+        "It is not running, but {holder} holds its lock without being a run of it: Autosubmit refuses to start it "
+        "until that process ends. Ask whose it is.",
+        holder=experiment.locked_by,
     )
 
 
@@ -77,24 +83,30 @@ def _describe_unrecorded(experiment: Experiment) -> str:
     status = experiment.recorded_status
     if status in ("", "RUNNING"):
         return ""
-    return f"Autosubmit's database says {status}, but {experiment.evidence}. The process counts."
+    return say(
+        "Autosubmit's database says {status}, but {evidence}. The process counts.",
+        status=status,
+        evidence=experiment.evidence,
+    )
 
 
 def _describe_unfounded(experiment: Experiment, finished_at: datetime | None, node: str) -> str:
     """Say what claims that there is a run, where there is no process."""
-    claims = []
-    if experiment.recorded_status == "RUNNING" and not _has_ended(experiment, finished_at):
-        claims.append("Autosubmit's database says RUNNING")
-    active = [(count, name) for name in ACTIVE if (count := experiment.count(name))]
-    if active:
-        claims.append("the job list has " + ", ".join(f"{count:,} {name}" for count, name in active))
-    if not claims:
+    is_recorded = experiment.recorded_status == "RUNNING" and not _has_ended(experiment, finished_at)
+    active = ", ".join(f"{count:,} {name}" for name in ACTIVE if (count := experiment.count(name)))
+    if is_recorded and active:
+        said = say(
+            "Autosubmit's database says RUNNING and the job list has {jobs}, but no process was found on {host}.",
+            jobs=active,
+            host=node,
+        )
+    elif is_recorded:
+        said = say("Autosubmit's database says RUNNING, but no process was found on {host}.", host=node)
+    elif active:
+        said = say("The job list has {jobs}, but no process was found on {host}.", jobs=active, host=node)
+    else:
         return ""
-    said = " and ".join(claims)
-    return (
-        f"{said[0].upper()}{said[1:]}, but no process was found on {node}. It was stopped or killed, "
-        "or it runs on another host: look there, then restart it if it is still wanted."
-    )
+    return add(said, say(_WHAT_NOW))
 
 
 def _has_ended(experiment: Experiment, finished_at: datetime | None) -> bool:

@@ -13,6 +13,7 @@ from operator import attrgetter
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.utils import timezone
 
+from autosubmit_portal.sentences import say
 from experiments import hosts, reads
 from experiments.autosubmit.forms import ExperimentReading, Owner, RunState
 from experiments.autosubmit.store import BrokenStore, Fingerprint
@@ -276,7 +277,9 @@ class SiteMirror:
         if self.is_patient and timezone.now() - self.away_since < AWAY_AFTER:
             return
         since = f"{self.away_since:%Y-%m-%d %H:%M} UTC"
-        _say_problem(site, f"Nothing is seen of the site since {since}, because its host does not answer.")
+        _say_problem(
+            site, say("Nothing is seen of the site since {since}, because its host does not answer.", since=since)
+        )
         logger.warning("Site %s: %s", site, problem)
 
     # --- What the agent tells
@@ -581,14 +584,14 @@ class SiteMirror:
             content = replace(content, alive=self.sightings.judge(expid, content.alive))
             cached = write(experiment, content, cached=reading.cached, guard=self.lease.guard)
         except (DataError, IntegrityError) as error:  # a value that no column takes
-            return self._tell(reading, f"The store holds a value that cannot be kept: {error}.")
+            return self._tell(reading, say("The store holds a value that cannot be kept: {why}.", why=str(error)))
         except (DatabaseError, LostLease, Overtaken, NotItself, reads.HostAway, reads.HostBusy):
             raise
         except (reads.Unreadable, BrokenStore) as problem:
             return self._tell(reading, str(problem))
         except Exception as error:  # whatever else a hostile file provokes
             logger.exception("%s could not be mirrored", experiment)
-            return self._tell(reading, f"The store could not be read: {error!r}.")
+            return self._tell(reading, say("The store could not be read: {why}.", why=repr(error)))
         self.unreadable.pop(expid, None)
         self.moved.discard(expid)
         keeps = content.alive.is_running or self.recent.get(expid, 0) > time.monotonic()

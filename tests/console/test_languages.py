@@ -14,6 +14,7 @@ from django.utils import translation
 
 from autosubmit_portal.access.preferences import set_preferences
 from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.console.parts.catalogue import get_forms
 from autosubmit_portal.console.parts.presentation import translate
 from autosubmit_portal.sentences import say
 from experiments.models import Experiment
@@ -21,6 +22,7 @@ from jobs.models import Job
 from tests.tools import messages
 
 LANGUAGES = [pytest.param(path, id=path.parts[-3]) for path in messages.list_languages()]
+VALUE = re.compile(r"\{(\w+)\}")
 PLACE = re.compile(r"%\(\w+\)s|\{\w*\}")
 
 
@@ -146,3 +148,40 @@ def test_a_sentence_inside_of_a_sentence_is_translated_too() -> None:
 def test_braces_in_values_stay(db: None) -> None:
     with translation.override("es"):
         assert translate(say("{expid} is gone from the store.", expid="{x}")) == "{x} ya no está en el almacén."
+
+
+KEPT = [
+    ("Experiment a00c was created.", "Se creó el experimento a00c."),
+    ("Process 7 on node holds the lock; its state is T.", "El proceso 7 en node retiene el bloqueo; su estado es T."),
+    (
+        "The command was killed by SIGKILL before it ended. Check the state of the experiment, then try again.",
+        "La orden se mató con SIGKILL antes de terminar. Compruebe el estado del experimento e inténtelo de nuevo.",
+    ),
+    ("Called off: The account of ana is gone.", "Anulada: La cuenta de ana ya no existe."),
+    ("job lib crashed: {0} {", "job lib crashed: {0} {"),
+    ("WAITING", "WAITING"),
+]
+
+
+@pytest.mark.parametrize(("kept", "shown"), KEPT)
+def test_a_sentence_that_was_kept_as_text_is_found_again(kept: str, shown: str) -> None:
+    with translation.override("es"):
+        assert translate(kept) == shown
+    assert translate(kept) == kept
+
+
+def test_each_sentence_that_is_kept_as_text_is_found_again_as_it_was_said() -> None:
+    """Of all forms: whatever the database keeps says the same as what was said a moment ago."""
+    told = [*get_forms("es")]
+    assert len(told) > 100
+    with translation.override("es"):
+        for form in told:
+            said = say(form, **{name: f"x{number}" for number, name in enumerate({*VALUE.findall(form)})})
+            assert translate(str(said)) == translate(said), form
+
+
+def test_a_text_that_fits_many_forms_in_many_ways_is_given_up_soon() -> None:
+    hostile = "process " + "1 on a holds the lock; its state is " * 100 + "?"
+    with translation.override("es"):
+        assert translate(hostile) == hostile
+        assert translate(hostile[:999])

@@ -19,8 +19,7 @@ from django.utils.translation import gettext
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console.parts.forms import ActionForm
-from autosubmit_portal.console.parts.presentation import translate
-from autosubmit_portal.console.parts.times import put_into_zone
+from autosubmit_portal.console.parts.presentation import in_zone
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.batches import read_facts
 from experiments.actions.bulk import BulkRequest, request_each
@@ -216,7 +215,7 @@ def get_http_status(refusal: Exception) -> int:
 def explain_refusal(refusal: Exception) -> SafeString | str:
     """Say the refusal, with a link to the action that is in the way."""
     action_id = getattr(refusal, "action_id", None)
-    said = put_into_zone(translate(refusal))
+    said = in_zone(refusal)
     if action_id is None:
         return said
     shown = gettext("Show action {number}").format(number=action_id)

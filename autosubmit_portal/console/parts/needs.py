@@ -13,8 +13,8 @@ from django.utils.translation import gettext
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console.parts.notes import find_seen
-from autosubmit_portal.console.parts.presentation import mark_code, verb
-from autosubmit_portal.console.parts.times import put_into_zone, write_instant
+from autosubmit_portal.console.parts.presentation import in_zone, mark_code, translate, verb
+from autosubmit_portal.console.parts.times import write_instant
 from experiments.actions.approve import may_approve
 from experiments.actions.notes import may_write
 from experiments.attention.alarm import Alarm
@@ -70,7 +70,7 @@ def _describe_alarm(user: Any, experiment: Experiment, alarms: Sequence[Alarm]) 
     return Need(
         key=f"alarm-{experiment.pk}",
         word=gettext(TITLES.get(first.rule, first.rule)),
-        text=mark_code(put_into_zone(f"{gettext(first.sentence)} {gettext(first.advice)}{also}")),
+        text=mark_code(f"{in_zone(first.sentence)} {translate(first.advice)}{also}"),
         subject=experiment.expid,
         address=_get_address(experiment),
         look="warn" if first.rule in _MILD else "bad",
@@ -195,9 +195,7 @@ def list_of_sites(sites: Iterable[Site]) -> Iterator[Need]:
             "button_address": address,
         }
         if site.problem:
-            yield Need(
-                key=f"sick-{site.pk}", word=gettext("Site is unhealthy"), text=put_into_zone(site.problem), **about
-            )
+            yield Need(key=f"sick-{site.pk}", word=gettext("Site is unhealthy"), text=in_zone(site.problem), **about)
         elif site.mirrored_at and not site.is_mirror_fresh:
             text = gettext("The mirror is stale: what you see of it may be old.")
             yield Need(

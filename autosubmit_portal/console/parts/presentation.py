@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import get_language, gettext, gettext_noop
 
 from autosubmit_portal import sentences
 from autosubmit_portal.access.models import Delegation
@@ -23,6 +23,7 @@ from autosubmit_portal.access.rights.people import may_see_accounts
 from autosubmit_portal.access.sources import say_source
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts import times
+from autosubmit_portal.console.parts.catalogue import get_forms
 from autosubmit_portal.console.parts.markdown import render_markdown
 from autosubmit_portal.console.parts.script_words import show_script_words
 from experiments.attention.alarm import Alarm
@@ -39,7 +40,6 @@ register = template.Library()
 register.filter("markdown", render_markdown)
 register.simple_tag(show_script_words, name="script_words")
 register.filter("typed", times.write_typed)
-register.filter("in_zone", times.put_into_zone)
 register.simple_tag(timezone.get_current_timezone_name, name="time_zone")
 
 # Autosubmit's statuses in the order of a job's life, which is also the order inside a progress bar.
@@ -117,9 +117,25 @@ def command_line() -> str:
 
 @register.filter
 def translate(text: object) -> str:
-    """Return words, a sentence or a refusal of what knows no Django in the language of the page."""
+    """Return words, a sentence or a refusal of what knows no Django in the language of the page.
+
+    A sentence may have been kept as text, as the database keeps what the portal said to nobody in particular.
+    """
     said = text.args[0] if isinstance(text, Exception) and text.args else text
-    return sentences.translate(said if isinstance(said, str) else str(said), gettext) if said else ""
+    known = said if isinstance(said, sentences.Sentence) else _recall(str(said or ""))
+    return sentences.translate(known, gettext) if known else ""
+
+
+def _recall(text: str) -> str:
+    """Return the sentence that was kept as this text, in a language that says it otherwise."""
+    language = get_language() or settings.LANGUAGE_CODE
+    return text if language == settings.LANGUAGE_CODE else get_forms(language).recall(text)
+
+
+@register.filter
+def in_zone(text: object) -> str:
+    """Return a sentence in the language of the page, with its instants in the time zone of whoever reads."""
+    return times.put_into_zone(translate(text))
 
 
 @register.simple_tag
@@ -249,9 +265,7 @@ def lamp(experiment: Experiment) -> SafeString:
         kind, text = "done", gettext("Completed")
     else:
         kind, text = "off", gettext("Idle")
-    return format_html(
-        '<span class="lamp lamp-{}" title="{}">{}</span>', kind, times.put_into_zone(experiment.evidence), text
-    )
+    return format_html('<span class="lamp lamp-{}" title="{}">{}</span>', kind, in_zone(experiment.evidence), text)
 
 
 # What these say has words and a place of its own.
