@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-# So many letters of a form tell its sentences from others. A longer text is not the portal's own.
-_LEAST_LETTERS, _MOST_CHARACTERS = 7, 1000
+# So many letters of a form tell its sentences from others. Longer texts and more sentences are not the portal's own.
+_LEAST_LETTERS, _MOST_CHARACTERS, _MOST_SENTENCES = 7, 1000, 8
 _MOST_RECALLED = 4096
 _VALUE = re.compile(r"\{(\w+)\}")
 _END = re.compile(r"(?<=[.:]) (?=[A-Z“])")
@@ -57,7 +57,7 @@ class Forms:
 
     def _recall(self, text: str) -> str:
         """Return the sentence that a text is, or the sentences, one after the other; the text itself for no such."""
-        if len(text) > _MOST_CHARACTERS:
+        if len(text) > _MOST_CHARACTERS or len(_END.findall(text)) >= _MOST_SENTENCES:
             return text
         if text in self._whole:
             return say(text)
