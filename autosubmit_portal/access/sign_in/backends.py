@@ -33,8 +33,9 @@ class AccountBackend(ModelBackend):
 
     def get_user(self, user_id: Any) -> User | None:
         """Return the account of a session, with what the person prefers; None of one that is gone or closed."""
-        user = User.objects.select_related("preferences").filter(pk=user_id).first()
-        return user if user and self.user_can_authenticate(user) else None
+        for user in User.objects.select_related("preferences").filter(pk=user_id):
+            return user if self.user_can_authenticate(user) else None
+        return None
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
         """Return the permissions that an active account holds itself or through its groups, as `app.codename`."""
