@@ -59,7 +59,7 @@ PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.e
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-tests autosubmit up test test-slow test-twice test-fast test-newest check check-types check-rest lock fix chaos cases case-es case-climate-dt case-edito procedures fuzz trace bench peer back-test screenshots messages dist image-check sbom clean
-.PHONY: packages-for-up packages-for-test packages-for-cases
+.PHONY: packages-for-up packages-for-test packages-for-cases packages-for-chaos
 
 help: ## list what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -103,7 +103,7 @@ $(PEER)/bin/autosubmit_api: | $(PY)
 	@"$(PEER)/bin/python" $(PIP_INSTALL) "autosubmit_api==$(PEER_VERSION)" || { \
 		rm -rf "$(PEER)"; exit 1; }
 
-packages-for-up packages-for-test packages-for-cases:
+packages-for-up packages-for-test packages-for-cases packages-for-chaos:
 	@PYTHON="$(PYTHON)" .ci/packages $(@:packages-for-%=%)
 
 up: packages-for-up install ## start the portal (Ctrl-C stops it)
@@ -192,7 +192,7 @@ case-es case-climate-dt case-edito: packages-for-cases install-tests autosubmit 
 cases: packages-for-cases install-tests autosubmit ## all three, one after another (root)
 	@AUTOSUBMIT="$(abspath $(AUTOSUBMIT))" $(PY) -m tests.tools.cases es climate-dt edito
 
-chaos: packages-for-test install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; an hour or more)
+chaos: packages-for-chaos install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; an hour or more)
 	@$(PY) -m tests.tools.chaos $(if $(SEED),--seed $(SEED))
 	@echo "With the real Autosubmit …"
 	@AUTOSUBMIT="$(AUTOSUBMIT)" $(PY) -m pytest -q -m "" tests/tools/chaos/real.py

@@ -7,6 +7,7 @@ import sys
 
 from tests.tools.chaos.fleet import Setup
 from tests.tools.chaos.ordeal import Verdict, ordeal
+from tests.tools.chaos.sites import FAKETIME
 
 SERVERS = (("SQLite", "database"), ("PostgreSQL", "database"), ("PostgreSQL", "Redis"))
 SETUPS = (
@@ -26,6 +27,8 @@ def main() -> int:
     parser.add_argument("--only", choices=[setup.title for setup in SETUPS])
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
+    if not FAKETIME:
+        print("The clocks of agents stay right: there is no faketime", flush=True)
     verdicts = []
     for setup in SETUPS:
         if setup.needs_root and os.geteuid():
