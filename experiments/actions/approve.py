@@ -59,7 +59,7 @@ def reject(action: Action, *, actor: User, origin: Origin, reason: str) -> None:
 
 def expire(action: Action) -> None:
     """Cancel an action that nobody has approved in time. Harmless when somebody was faster."""
-    message = f"Nobody approved it until {action.approval_expires_at:%Y-%m-%d %H:%M} UTC."
+    message = say("Nobody approved it until {at}.", at=f"{action.approval_expires_at:%Y-%m-%d %H:%M} UTC")
     _end(action, message, origin=Origin(door=Door.WORKER), event="action.expired")
 
 

@@ -47,7 +47,7 @@ def _cancel(action: Action, *, actor: User, origin: Origin) -> None:
         to=State.CANCELLED,
         origin=origin,
         ended_at=timezone.now(),
-        message=f"Cancelled by {origin.actor_name} before it started.",
+        message=say("Cancelled by {name} before it started.", name=origin.actor_name),
     ):
         raise Conflict(
             say("Action {pk} is {state}: there is nothing to cancel.", pk=action.pk, state=action.state), action.pk

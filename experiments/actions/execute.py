@@ -9,6 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from autosubmit_portal.sentences import say
 from autosubmit_portal.workers import shutdown_flag
 from experiments import hosts
 from experiments.actions import places, queue, slots
@@ -46,7 +47,7 @@ def execute(action_id: int) -> None:
         try:
             problem = read_experiment(waiting)
         except (HostAway, HostBusy) as silence:  # which is nothing against it: the link may be cut for a moment
-            slots.tell(waiting.pk, f"Waits for its host. {silence}")
+            slots.tell(waiting.pk, say("Waits for its host. {why}", why=str(silence)))
             return
         action = claim(waiting.pk)
         if action is not None:

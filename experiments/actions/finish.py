@@ -11,7 +11,7 @@ from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.access.rights.teams import add_experiment
 from autosubmit_portal.agent.run_directory import Look
 from autosubmit_portal.audit import trail
-from autosubmit_portal.sentences import say
+from autosubmit_portal.sentences import add, say
 from experiments import commands
 from experiments.actions.preview import find_would_be_changes
 from experiments.actions.slots import send_next
@@ -52,7 +52,7 @@ def _confirm(action: Action, outcome: Outcome) -> Outcome:
     if reason:
         return replace(outcome, succeeded=False, message=reason)
     told = kind.report(experiment, action.parameters) if kind.report else ""
-    return replace(outcome, message=f"{outcome.message} {told}".strip())
+    return replace(outcome, message=add(outcome.message, told) if told else outcome.message)
 
 
 def _find_job_changes(action: Action, *, is_foretold: bool) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from autosubmit_portal.sentences import say
 from experiments.catalogue.facts import ExperimentFacts, Parameters, join_names
 
 # A run takes jobs on from these at once, so that they are hardly ever seen.
@@ -11,16 +12,20 @@ _PASSING = ("READY", "WAITING")
 def refuse_living_run(experiment: ExperimentFacts, _parameters: Parameters) -> str:
     """Return why a run does not count as stopped: it still lives."""
     if experiment.is_running:
-        return f"{experiment.expid} still runs ({experiment.evidence}). Stop it with force to kill it."
+        return say(
+            "{expid} still runs ({evidence}). Stop it with force to kill it.",
+            expid=experiment.expid,
+            evidence=experiment.evidence,
+        )
     return ""
 
 
 def report_active_jobs(experiment: ExperimentFacts, _parameters: Parameters) -> str:
     """Say which jobs go on after their run has ended: nobody watches them any more."""
     if experiment.problem:
-        return f"Which jobs are left active is not known: {experiment.problem}"
+        return say("Which jobs are left active is not known: {why}", why=experiment.problem)
     jobs = [f"{name} on {platform or 'an unknown platform'}" for name, platform in experiment.list_active_jobs()]
-    return f"Left active: {join_names(jobs, 10)}." if jobs else "No job is left active."
+    return say("Left active: {jobs}.", jobs=join_names(jobs, 10)) if jobs else say("No job is left active.")
 
 
 def refuse_unchanged_jobs(experiment: ExperimentFacts, parameters: Parameters) -> str:
@@ -32,13 +37,15 @@ def refuse_unchanged_jobs(experiment: ExperimentFacts, parameters: Parameters) -
     if wanted in _PASSING or experiment.problem:
         return ""
     others = {name: now for name, now in experiment.get_statuses(parameters["jobs"]).items() if now != wanted}
-    return f"The run has read the change, but {_list_statuses(others)}. Look at its log." if others else ""
+    if not others:
+        return ""
+    return say("The run has read the change, but {jobs}. Look at its log.", jobs=_list_statuses(others))
 
 
 def report_statuses(experiment: ExperimentFacts, parameters: Parameters) -> str:
     """Say which status the jobs have: the run may have continued with them already."""
     if experiment.problem:
-        return f"What the jobs are now is not known: {experiment.problem}"
+        return say("What the jobs are now is not known: {why}", why=experiment.problem)
     return f"Now {_list_statuses(experiment.get_statuses(parameters['jobs']))}."
 
 

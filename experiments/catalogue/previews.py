@@ -7,6 +7,7 @@ reported for each job. They follow Autosubmit 4.1.17 (`set_status`, `recovery`),
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from autosubmit_portal.sentences import marked, say
 from experiments.autosubmit.command import split_list
 from experiments.catalogue.facts import Parameters, join_names
 from experiments.catalogue.selection import choose, choose_by_name
@@ -24,7 +25,7 @@ IN_QUEUE = (*ACTIVE, "UNKNOWN", "HELD")
 # What Autosubmit makes WAITING whenever it loads a job list (`Job.__init__`, 4.1.17).
 RESET = ("READY", "DELAYED", "PREPARED")
 
-_UNSURE = (
+_UNSURE = marked(
     "Autosubmit also looks for completion files on the platforms: a job that was set to COMPLETED by hand runs again, "
     "one that has ended since counts as COMPLETED. Its own dry run knows."
 )
@@ -63,10 +64,20 @@ def preview_set_status(workflow: Workflow, parameters: Parameters, reported: Rep
     own = [change for change in changes if change.job in wanted]
     reset = [change.job for change in changes if change.job not in wanted]
     if reset:
-        doubts.append(f"{_name_jobs(reset)} READY or DELAYED: Autosubmit loads these as WAITING, as each start does.")
+        doubts.append(
+            say(
+                "{jobs} READY or DELAYED: Autosubmit loads these as WAITING, as each start does.",
+                jobs=_name_jobs(reset),
+            )
+        )
     if new in RESET and list(told.values()).count(new) < len(told):
-        doubts.append(f"The names need several commands, and each loads those that are {new} already as WAITING.")
-    early = _warn_of_start(workflow, own, "READY does not let it start before its parents have completed")
+        doubts.append(
+            say(
+                "The names need several commands, and each loads those that are {status} already as WAITING.",
+                status=new,
+            )
+        )
+    early = _warn_of_start(workflow, own, say("READY does not let it start before its parents have completed"))
     return _make_effect(workflow, own, doubts + _warn_of_nothing(chosen, own, new) + early, changes)
 
 
@@ -80,7 +91,7 @@ def preview_live_change(workflow: Workflow, parameters: Parameters, _reported: R
     new: str = parameters["status"]
     chosen, doubts = choose_by_name(workflow, parameters["jobs"])
     changes = _compare(workflow, dict.fromkeys(chosen, new))
-    early = _warn_of_start(workflow, changes, "it would start before its parents have completed")
+    early = _warn_of_start(workflow, changes, say("it would start before its parents have completed"))
     return _make_effect(workflow, changes, doubts + _warn_of_nothing(chosen, changes, new) + early, changes)
 
 
@@ -146,7 +157,8 @@ def _get_parent_statuses(workflow: Workflow, name: str, statuses: Mapping[str, s
 def _warn_of_nothing(chosen: Sequence[str], changes: Sequence[Change], new: str) -> list[str]:
     if not chosen or changes:
         return []
-    return [f"None of the chosen jobs would change: {_count_jobs(len(chosen))} chosen, all {new} already."]
+    count = _count_jobs(len(chosen))
+    return [say("None of the chosen jobs would change: {count} chosen, all {status} already.", count=count, status=new)]
 
 
 def _warn(changes: Sequence[Change], children: Sequence[JobRow]) -> list[str]:
@@ -154,14 +166,17 @@ def _warn(changes: Sequence[Change], children: Sequence[JobRow]) -> list[str]:
     active = [change.job for change in changes if change.old in ACTIVE]
     if active:
         warnings.append(
-            f"{_name_jobs(active)} active: cancelled on the platform first, left alone if it cannot be reached."
+            say(
+                "{jobs} active: cancelled on the platform first, left alone if it cannot be reached.",
+                jobs=_name_jobs(active),
+            )
         )
     again = [change.job for change in changes if change.old == "COMPLETED" and change.new in UNDONE]
     if again:
-        warnings.append(f"{_name_jobs(again)} COMPLETED already: to run again.")
+        warnings.append(say("{jobs} COMPLETED already: to run again.", jobs=_name_jobs(again)))
         after = [row.name for row in children if row.status == "COMPLETED"]
         if after:
-            warnings.append(f"{_name_jobs(after)} COMPLETED after that: not run again.")
+            warnings.append(say("{jobs} COMPLETED after that: not run again.", jobs=_name_jobs(after)))
     return warnings
 
 
@@ -172,9 +187,12 @@ def _warn_of_start(workflow: Workflow, changes: Sequence[Change], consequence: s
     early = [
         (job, unfinished) for job in ready if (unfinished := _filter_unfinished(workflow.parents.get(job, ()), after))
     ]
-    warnings = [f"{job}: {consequence}, {join_names(unfinished)}." for job, unfinished in early[:NAMED]]
+    warnings: list[str] = [
+        say("{job}: {why}, {parents}.", job=job, why=consequence, parents=join_names(unfinished))
+        for job, unfinished in early[:NAMED]
+    ]
     more = len(early) - NAMED
-    return warnings + ([f"{_count_jobs(more)} more with unfinished parents."] if more > 0 else [])
+    return warnings + ([say("{jobs} more with unfinished parents.", jobs=_count_jobs(more))] if more > 0 else [])
 
 
 def _filter_unfinished(parents: Sequence[str], statuses: Mapping[str, str]) -> list[str]:
@@ -183,21 +201,28 @@ def _filter_unfinished(parents: Sequence[str], statuses: Mapping[str, str]) -> l
 
 def _warn_of_undone(changes: Sequence[Change]) -> list[str]:
     undone = [change.job for change in changes if change.old == "COMPLETED"]
-    return [f"{_name_jobs(undone)} would lose COMPLETED."] if undone else []
+    return [say("{jobs} would lose COMPLETED.", jobs=_name_jobs(undone))] if undone else []
 
 
 def _warn_of_queue(workflow: Workflow, *, is_forced: bool) -> list[str]:
     active = [row.name for row in workflow.rows if row.status in IN_QUEUE]
     if not active:
         return []
-    end = "cancelled first" if is_forced else "Autosubmit refuses that unless force cancels them first"
-    return [f"{_name_jobs(active)} still active according to the job list: {end}."]
+    jobs = _name_jobs(active)
+    if is_forced:
+        return [say("{jobs} still active according to the job list: cancelled first.", jobs=jobs)]
+    return [
+        say(
+            "{jobs} still active according to the job list: Autosubmit refuses that unless force cancels them first.",
+            jobs=jobs,
+        )
+    ]
 
 
 def _name_jobs(names: Sequence[str]) -> str:
     """Return for example "2 jobs (a000_1_SIM, a000_2_SIM)"."""
-    return f"{_count_jobs(len(names))} ({join_names(names)})"
+    return say("{jobs} ({names})", jobs=_count_jobs(len(names)), names=join_names(names))
 
 
 def _count_jobs(count: int) -> str:
-    return f"{count} {'job' if count == 1 else 'jobs'}"
+    return say("1 job") if count == 1 else say("{number} jobs", number=count)
