@@ -162,7 +162,7 @@ def _warn_of_nothing(chosen: Sequence[str], changes: Sequence[Change], new: str)
 
 
 def _warn(changes: Sequence[Change], children: Sequence[JobRow]) -> list[str]:
-    warnings = []
+    warnings: list[str] = []
     active = [change.job for change in changes if change.old in ACTIVE]
     if active:
         warnings.append(

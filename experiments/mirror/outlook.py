@@ -24,8 +24,9 @@ LEAST_PAUSE_SECONDS = 15.0
 """Between two forecasts of a run; and at least so many times as long as the last one took."""
 
 TIMES_COST = 50.0
-MOST_SECONDS = 0.5
-"""So long they may take in one pass: a mirror has other things to do. What was not made is the first in the next."""
+MOST_SECONDS, TIMES_REST = 0.1, 20.0
+"""So long they may take in one pass, then so many times as long none is made: a mirror has other things to do. What was
+not made comes first the next time."""
 
 OLD_SECONDS = 300.0
 """A forecast is made again after so long although no file has changed: jobs may take longer than was expected."""
@@ -55,18 +56,27 @@ class Outlook:
 
     def __init__(self, *, is_patient: bool = True) -> None:
         self.is_patient = is_patient
+        self._running: dict[int, tuple[Experiment, str]] = {}
         self._made: dict[int, _Made] = {}
+        self._rests_until = 0.0
 
     def keep(self, runs: Iterable[tuple[Experiment, Sequence[Alarm]]]) -> None:
-        """Make the forecasts that are due, of the experiments that run, each given with its alarms."""
-        running = {experiment.pk: (experiment, _find_halt(alarms)) for experiment, alarms in runs}
-        self._made = {key: made for key, made in self._made.items() if key in running}
-        until = time.monotonic() + MOST_SECONDS
-        for key in sorted(running, key=lambda key: self._made[key].due if key in self._made else 0.0):
-            if time.monotonic() > until:
+        """Take what runs now, each experiment with its alarms, and make the forecasts that are due."""
+        self._running = {experiment.pk: (experiment, _find_halt(alarms)) for experiment, alarms in runs}
+        self._made = {key: made for key, made in self._made.items() if key in self._running}
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Make the forecasts that are due, unless it is too soon after others that took long."""
+        began = time.monotonic()
+        if self.is_patient and began < self._rests_until:
+            return
+        for key in sorted(self._running, key=lambda key: self._made[key].due if key in self._made else 0.0):
+            if time.monotonic() > began + MOST_SECONDS:
                 break
-            if self._is_due(*running[key]):
-                self._make(*running[key])
+            if self._is_due(*self._running[key]):
+                self._make(*self._running[key])
+                self._rests_until = began + TIMES_REST * (time.monotonic() - began)
 
     def _is_due(self, experiment: Experiment, halted: str) -> bool:
         made, now = self._made.get(experiment.pk), time.monotonic()

@@ -59,7 +59,7 @@ RECENT_SECONDS = 60.0
 # A list that is read in a moment is waited for; a larger one is written in the pass in which it is read, and lets small
 # ones pass for so long.
 SMALL_BYTES, PATIENCE_SECONDS, LARGE_PATIENCE_SECONDS = 1_000_000, 0.25, 2.0
-# In a pass large ones are waited for and written for so long, since nothing new is heard meanwhile.
+# A pass in which a large one was written ends that soon: nothing new is heard meanwhile.
 LARGE_SECONDS = 0.1
 HOLD_SECONDS = 1.0
 # Where nothing has gone on for so long, the next pass comes after the longer pause at least.
@@ -125,8 +125,8 @@ class Reading:
 
     @property
     def patience(self) -> float:
-        """For how many seconds more a small one is waited for when the time of a pass is over."""
-        return 0.0 if self.is_slow else PATIENCE_SECONDS
+        """For how many seconds more it is waited for when the time of a pass is over."""
+        return PATIENCE_SECONDS if self.is_small and not self.is_slow else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -499,13 +499,15 @@ class SiteMirror:
             self._let_wait(expid)
         self.recent = {expid: until for expid, until in self.recent.items() if until > time.monotonic()}
         ended: list[Experiment] = []
-        now = time.monotonic()
-        until, until_for_large = now + seconds, now + (min(seconds, LARGE_SECONDS) if self.is_patient else seconds)
-        while self._read_next(site) and (done := self._await_reading(until, until_for_large)):
+        began = time.monotonic()
+        until = began + seconds
+        while self._read_next(site) and (done := self._await_reading(until)):
             self.readings.remove(done)
             self._read_next(site)
             if experiment := self._write_reading(done):
                 ended.append(experiment)
+            if self.is_patient and not done.is_small:
+                until = min(until, began + LARGE_SECONDS)
         return ended
 
     def _read_next(self, site: Site) -> bool:
@@ -537,21 +539,20 @@ class SiteMirror:
         future = self.reader.submit(partial(observe.read, self.host, observe.make_request(experiment, cached)))
         return Reading(experiment, self.host, told, cached, future)
 
-    def _await_reading(self, until: float, until_for_large: float) -> Reading | None:
+    def _await_reading(self, until: float) -> Reading | None:
         """Wait until a list is read, for small ones a little longer than that; return one that is.
 
         A large one that is read later is written in the next pass, which hears first what has changed meanwhile.
         """
-        while True:
-            now = time.monotonic()
-            waited = [reading for reading in self.readings if reading.is_small or now < until_for_large]
+        while waited := [reading for reading in self.readings if reading.is_small or time.monotonic() < until]:
             if done := [reading for reading in waited if reading.future.done()]:
                 return min(done, key=attrgetter("turn"))
-            left = max((until + one.patience if one.is_small else until_for_large for one in waited), default=now) - now
+            left = until + max(reading.patience for reading in waited) - time.monotonic()
             if left <= 0:
-                return None
+                break
             wait([reading.future for reading in waited], min(left, HOLD_SECONDS), "FIRST_COMPLETED")
             self.lease.hold()
+        return None
 
     def _write_reading(self, reading: Reading) -> Experiment | None:
         """Write what was read of an experiment; return it if its run was seen to end."""

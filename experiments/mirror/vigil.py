@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any
 
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
@@ -33,8 +34,9 @@ PAUSE_SECONDS = 10.0
 READY_PAUSE_SECONDS = 300.0
 """Between two times that the dependencies of an experiment are looked through, which costs most."""
 
-# So many experiments at a time, so that the first look at all does not hold up the mirror.
-MOST_LOOKS = 10
+LOOK_SECONDS = 0.1
+"""So long they are looked through at a time, so that the first look at all does not hold up the mirror."""
+
 # Of one experiment so many jobs at most are watched.
 MOST_JOBS = 1_000
 
@@ -73,7 +75,7 @@ class Vigil:
         self._watches: dict[str, Watch] = {}
         self._outlook = Outlook(is_patient=is_patient)
         self._due = 0.0
-        self._looks_left = MOST_LOOKS
+        self._looks_until = inf
 
     def note(self, host: int, expid: str, life: Life) -> None:
         """Take what a host sees of the process of a run: nothing if it is at another one."""
@@ -87,11 +89,12 @@ class Vigil:
             self._processes[expid] = Process(host, life)
 
     def keep(self) -> None:
-        """Ask the rules, if it is time to, and write what they find."""
-        if self.is_patient and time.monotonic() < self._due:
+        """Ask the rules, if it is time to, and write what they find; else go on with forecasts."""
+        now = time.monotonic()
+        if self.is_patient and now < self._due:
+            self._outlook.go_on()
             return
-        self._due = time.monotonic() + PAUSE_SECONDS
-        self._looks_left = MOST_LOOKS
+        self._due, self._looks_until = now + PAUSE_SECONDS, inf
         experiments = [*self._find_rows()]
         running = {experiment.expid for experiment in experiments if experiment.is_running}
         self._watches = {expid: watch for expid, watch in self._watches.items() if expid in running}
@@ -117,11 +120,11 @@ class Vigil:
 
     def _look_for_ready(self, experiment: Experiment, watch: Watch) -> None:
         """Look from time to time for a job that is WAITING for nothing; it counts when it is seen again."""
-        is_due = time.monotonic() >= watch.ready_due and self._looks_left > 0
+        now = time.monotonic()
+        is_due = watch.ready_due <= now < self._looks_until
         if not experiment.is_running or not experiment.count("WAITING") or not is_due:
             return
-        self._looks_left -= 1
-        watch.ready_due = time.monotonic() + READY_PAUSE_SECONDS
+        watch.ready_due, self._looks_until = now + READY_PAUSE_SECONDS, min(self._looks_until, now + LOOK_SECONDS)
         found = _find_ready(experiment, watch.ready_job)
         if found != watch.ready_job:
             watch.ready_job, watch.ready_since = found, timezone.now() if found else None

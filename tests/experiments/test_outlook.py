@@ -1,5 +1,6 @@
 """Forecasts as the mirror makes and keeps them."""
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -97,6 +98,7 @@ def test_it_is_made_again_when_a_file_has_changed_and_a_pause_is_over(
 ) -> None:
     monkeypatch.setattr(outlook, "LEAST_PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(outlook, "TIMES_COST", 0.0)
+    monkeypatch.setattr(outlook, "TIMES_REST", 0.0)
     known = Outlook()
     keep(experiment, known)
     experiment.jobs.update(status="COMPLETED")
@@ -114,6 +116,20 @@ def test_what_there_was_no_time_for_comes_first_in_the_next_pass(
     monkeypatch.setattr(outlook, "MOST_SECONDS", 1e-9)
     known.keep(rows)
     assert [row.pk for row in Experiment.objects.exclude(forecast={})] in ([], [other.pk])
+
+
+@pytest.mark.parametrize(("times", "made"), [(math.inf, 1), (0.0, 2)])
+def test_between_forecasts_that_take_long_there_is_time_for_else(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch, times: float, made: int
+) -> None:
+    factories.create_experiment(experiment.site, is_running=True)
+    monkeypatch.setattr(outlook, "MOST_SECONDS", 1e-9)
+    monkeypatch.setattr(outlook, "TIMES_REST", times)
+    known = Outlook()
+    known.keep([(row, ()) for row in Experiment.objects.all()])
+    assert Experiment.objects.exclude(forecast={}).count() == 1
+    known.go_on()
+    assert Experiment.objects.exclude(forecast={}).count() == made
 
 
 @pytest.mark.parametrize(
