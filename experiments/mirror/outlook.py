@@ -72,11 +72,13 @@ class Outlook:
         if self.is_patient and began < self._rests_until:
             return
         for key in sorted(self._running, key=lambda key: self._made[key].due if key in self._made else 0.0):
-            if time.monotonic() > began + MOST_SECONDS:
+            if not self._is_due(*self._running[key]):
+                continue
+            self._make(*self._running[key])
+            took = time.monotonic() - began
+            self._rests_until = began + TIMES_REST * took
+            if took > MOST_SECONDS:
                 break
-            if self._is_due(*self._running[key]):
-                self._make(*self._running[key])
-                self._rests_until = began + TIMES_REST * (time.monotonic() - began)
 
     def _is_due(self, experiment: Experiment, halted: str) -> bool:
         made, now = self._made.get(experiment.pk), time.monotonic()
