@@ -3,6 +3,7 @@
 import gettext
 import io
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,17 @@ from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.parts.catalogue import get_forms
 from autosubmit_portal.console.parts.presentation import translate
 from autosubmit_portal.sentences import say
-from experiments.models import Experiment
+from experiments.attention.alarm import tell_alarms
+from experiments.attention.facts import RunFacts
+from experiments.attention.rules import find_alarms
+from experiments.models import Experiment, State
 from jobs.models import Job
+from tests.support import factories
 from tests.tools import messages
 
 LANGUAGES = [pytest.param(path, id=path.parts[-3]) for path in messages.list_languages()]
+SINCE = datetime(2026, 11, 29, 3, tzinfo=UTC)
+EVIDENCE = "process 7 on node holds the lock"
 VALUE = re.compile(r"\{(\w+)\}")
 PLACE = re.compile(r"%\(\w+\)s|\{\w*\}")
 
@@ -111,6 +118,21 @@ def test_pages_of_errors_speak_the_language_of_the_browser(as_viewer: Client) ->
     page = as_viewer.get("/nowhere/", headers={"accept-language": "es"}).content.decode()
     assert '<html lang="es">' in page
     assert "No encontrado" in page
+
+
+def test_what_the_database_keeps_is_shown_in_the_language_and_the_zone_of_the_page(
+    as_viewer: Client, viewer: User, experiment: Experiment
+) -> None:
+    set_preferences(viewer, time_zone="Europe/Madrid", language="es")
+    facts = RunFacts(now=SINCE + timedelta(hours=1), is_running=True, evidence=EVIDENCE, alive_at=SINCE)
+    Experiment.objects.update(attention=tell_alarms(find_alarms(facts)), attention_rules=",stalled,", evidence=EVIDENCE)
+    action = factories.create_action(
+        experiment, state=State.FAILED, message=str(say("Changed: {changes}.", changes="-"))
+    )
+    page = as_viewer.get(reverse("admin:experiments_experiment_change", args=[experiment])).content.decode()
+    assert "La ejecución no da señales de vida desde 2026-11-29 04:00 CET." in page
+    assert "El proceso 7 en node retiene el bloqueo, pero desde entonces no se escribió ni" in page
+    assert "Cambios: -." in as_viewer.get(reverse("admin:experiments_action_change", args=[action.pk])).content.decode()
 
 
 def test_what_is_recorded_of_a_refusal_is_english_whatever_language_it_was_said_in(
