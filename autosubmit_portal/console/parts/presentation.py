@@ -123,7 +123,9 @@ def translate(text: object) -> str:
     """
     said = text.args[0] if isinstance(text, Exception) and text.args else text
     known = said if isinstance(said, sentences.Sentence) else _recall(str(said or ""))
-    return sentences.translate(known, gettext) if known else ""
+    if isinstance(known, sentences.Sentence):
+        return sentences.translate(known, gettext)
+    return gettext(known) if known else ""
 
 
 def _recall(text: str) -> str:
