@@ -150,7 +150,7 @@ check-rest: install-tests
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --quiet --check . || { echo "Run make fix to format these." >&2; exit 1; }
 	@$(VENV)/bin/lint-imports --no-cache > $(VENV)/lint-imports || { cat $(VENV)/lint-imports >&2; exit 1; }
-	@$(VENV)/bin/vermin --quiet --no-tips --violations --target=3.10- autosubmit_portal/agent experiments/autosubmit jobs/autosubmit
+	@$(VENV)/bin/vermin --quiet --no-tips --violations --target=3.10- autosubmit_portal/agent experiments/autosubmit jobs/autosubmit autosubmit_portal/sentences.py
 	@$(VENV)/bin/vermin --quiet --no-tips --violations --target=3.9- autosubmit_portal/agent/warm_process.py
 	@echo "Checking settings, migrations and OpenAPI …"
 	@$(CHECK) $(PY) manage.py check --fail-level WARNING

@@ -13,6 +13,8 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[2]
 _MAIN = Path("autosubmit_portal/agent/__main__.py")
 _FOLDERS = (Path("autosubmit_portal/agent"), Path("experiments/autosubmit"), Path("jobs/autosubmit"))
+# How what reads a store says things; an agent itself tells them as plain text.
+_SENTENCES = Path("autosubmit_portal/sentences.py")
 # What others have written, and the folders of it that an agent needs.
 _PACKAGES = {"PyYAML": ("yaml",), "websockets": ("websockets", "websockets/extensions", "websockets/sync")}
 # The first instant that an archive can tell.
@@ -49,6 +51,7 @@ def _make_archive() -> bytes:
 def _list_own_files() -> Iterator[tuple[str, Path]]:
     """Yield what the agent is made of: its name in the archive, and where it is."""
     yield "__main__.py", _ROOT / _MAIN
+    yield _SENTENCES.as_posix(), _ROOT / _SENTENCES
     for folder in _FOLDERS:
         package = folder.parent / "__init__.py"
         yield package.as_posix(), _ROOT / package

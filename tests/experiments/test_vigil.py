@@ -16,7 +16,7 @@ from experiments.attention import rules
 from experiments.autosubmit.life import Life
 from experiments.autosubmit.store import Store
 from experiments.forecast.wallclock import parse_wallclock
-from experiments.mirror import vigil
+from experiments.mirror import outlook, vigil
 from experiments.mirror.site_mirror import SiteMirror
 from experiments.mirror.vigil import Vigil
 from experiments.models import Experiment, Site
@@ -226,7 +226,8 @@ def test_nothing_is_written_where_nothing_has_changed(experiment: Experiment) ->
     assert not [query for query in captured if query["sql"].startswith("UPDATE")]
 
 
-def test_a_vigil_over_many_asks_no_more(experiment: Experiment) -> None:
+def test_a_vigil_over_many_asks_no_more(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlook, "TIMES_REST", 0.0)
     known = Vigil(experiment.site_id)  # each forecast is made once
 
     def count() -> int:
