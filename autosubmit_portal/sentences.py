@@ -31,9 +31,9 @@ def say(form: str, **values: Any) -> Sentence:
     return made
 
 
-def add(first: str, other: str) -> Sentence:
-    """Return two sentences, one after the other."""
-    return say("{first} {other}", first=first, other=other)
+def add(first: str, other: str) -> str:
+    """Return two sentences, one after the other; a blank one is left out."""
+    return say("{first} {other}", first=first, other=other) if first and other else first or other
 
 
 def marked(form: str) -> str:

@@ -52,7 +52,7 @@ def _confirm(action: Action, outcome: Outcome) -> Outcome:
     if reason:
         return replace(outcome, succeeded=False, message=reason)
     told = kind.report(experiment, action.parameters) if kind.report else ""
-    return replace(outcome, message=add(outcome.message, told) if told else outcome.message)
+    return replace(outcome, message=add(outcome.message, told))
 
 
 def _find_job_changes(action: Action, *, is_foretold: bool) -> list[list[str]]:
@@ -98,7 +98,7 @@ def lose(action: Action, found: Look) -> None:
         seen = say("Its worker was killed, or its host went down or had no room.")
         message = say(
             "The command never started. {why} Request the action again if it is still wanted.",
-            why=action.message if action.unseen_since else seen,
+            why=f"{action.message.rstrip('.')}." if action.unseen_since else seen,
         )
     _end(action, State.LOST, expid=action.expid, message=message)
 

@@ -69,7 +69,7 @@ class Forecast:
     @property
     def basis(self) -> str:
         """What it rests on, in sentences."""
-        told = say("{number} jobs are measured.", number=f"{self.measured:,}")
+        told: str = say("{number} jobs are measured.", number=f"{self.measured:,}")
         if self.path:
             counts = ", ".join(f"{number:,} {section}" for section, number in self.path.items())
             told = add(told, say("The longest way to the end: {counts}.", counts=counts))

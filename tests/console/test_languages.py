@@ -17,7 +17,7 @@ from autosubmit_portal.access.preferences import set_preferences
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.parts.catalogue import get_forms
 from autosubmit_portal.console.parts.presentation import translate
-from autosubmit_portal.sentences import say
+from autosubmit_portal.sentences import add, say
 from experiments.attention.alarm import tell_alarms
 from experiments.attention.facts import RunFacts
 from experiments.attention.rules import find_alarms
@@ -200,6 +200,14 @@ def test_each_sentence_that_is_kept_as_text_is_found_again_as_it_was_said() -> N
         for form in told:
             said = say(form, **{name: f"x{number}" for number, name in enumerate({*VALUE.findall(form)})})
             assert translate(str(said)) == translate(said), form
+
+
+def test_a_blank_sentence_is_left_out() -> None:
+    assert [add("", "It ended."), add("It ended.", ""), add("It ended.", "So it is.")] == [
+        "It ended.",
+        "It ended.",
+        "It ended. So it is.",
+    ]
 
 
 @pytest.mark.parametrize("hostile", ["The run was stopped. " * 8 + "A", "The run was stopped" * 100])

@@ -57,22 +57,21 @@ def test_a_pass_that_leaves_a_large_list_to_the_next_is_behind(
     assert Experiment.objects.get(expid="a000").status_counts == {"COMPLETED": 1}
 
 
-def test_a_pass_whose_time_is_over_leaves_a_large_list_that_is_read_to_the_next(
+def test_a_pass_that_has_written_a_large_list_leaves_the_next_that_is_read_to_another_pass(
     site: Site, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Site.objects.update(refresh_seconds=0.1)
+    monkeypatch.setattr(site_mirror, "LARGE_SECONDS", 0.0)
     mirror = SiteMirror(site.pk)
     mirror.look()
     for expid in ("a000", "a001"):
         write_pickle(store, expid, COMPLETED)
 
-    def take_all_time(*arguments: Any, **options: Any) -> Any:
+    def write_when_all_are_read(*arguments: Any, **options: Any) -> Any:
         wait([reading.future for reading in mirror.readings])
-        time.sleep(0.2)
         return write(*arguments, **options)
 
     monkeypatch.setattr(site_mirror, "SMALL_BYTES", 0)
-    monkeypatch.setattr(site_mirror, "write", take_all_time)
+    monkeypatch.setattr(site_mirror, "write", write_when_all_are_read)
     wait_for(mirror.look, is_enough=lambda _: bool(_get_finished()))
     assert (len(_get_finished()), mirror.is_behind) == (1, True)
     wait_for(mirror.look, is_enough=lambda _: not mirror.is_behind)
