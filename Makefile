@@ -43,8 +43,8 @@ CHECK := PORTAL_HOME=$(VENV)/check PORTAL_SECRET_KEY=$(KEY) \
 # The slow tests mostly wait for processes: five at a time keep two cores busy. A file stays together, for its tests share
 # a portal.
 SIDE_BY_SIDE := -n 5 --dist loadfile
-# With five portals, browsers and sshds on two cores a test may meet a pause that it does not expect. It may try again,
-# but no more than three tests in a run; what it saw at first is printed, for it is a fault of the test to be mended.
+# With five portals, browsers and sshds on two cores a test may meet a pause that it does not expect, the fast ones beside
+# them too. It may try again, but no more than three tests in a run; what it saw at first is printed, for it is a fault of the test to be mended.
 SECOND_TRY := --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks
 # The fast ones compute, in `make test` whenever the slow ones wait. Each process has one half, so that what a file makes
 # once is made once.
@@ -120,7 +120,8 @@ test-slow: install-tests autosubmit
 
 test-twice: install-tests
 	@echo "Beside them: fast tests, and those again on PostgreSQL whose statements are its own …"
-	@{ nice $(ON_SQLITE) $(PY) -m pytest -q $(TWO_HALVES) && nice $(PY) -m pytest -q -m "$(TWICE)" $(TWO_HALVES); } \
+	@{ nice $(ON_SQLITE) $(PY) -m pytest -q $(TWO_HALVES) $(SECOND_TRY) && \
+		nice $(PY) -m pytest -q -m "$(TWICE)" $(TWO_HALVES) $(SECOND_TRY); } \
 		> $(VENV)/fast-tests 2>&1; status=$$?; cat $(VENV)/fast-tests; exit $$status
 
 test-fast: install-tests ## the tests that need nothing but Python, on SQLite

@@ -253,7 +253,8 @@ def test_a_child_that_was_killed_is_told_and_another_one_begins_anew(channel: Ch
     (child,) = find_children(channel)
     os.kill(child, signal.SIGKILL)
     failure = go_on(channel, seen)
-    assert (failure.code, "has ended" in failure.reason) == ("broken", True)
+    assert "has ended" in failure.reason
+    assert failure.code in {"broken", "busy"}  # the agent may have seen its end before it was asked
     again = wait_for(lambda: go_on(channel, seen), is_enough=lambda answer: isinstance(answer, Watched))
     assert (again.entries.keys(), again.epoch == seen.epoch) == ({*EXPIDS}, False)
 
