@@ -175,6 +175,7 @@ MIDDLEWARE = [
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ALLOWED_ORIGINS else []),
     "autosubmit_portal.api.error_answers.ErrorAnswersMiddleware",
     "autosubmit_portal.api.http.compression.CompressionMiddleware",
+    "autosubmit_portal.console.stamps.UnchangedMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -2,7 +2,8 @@
 
 A part is made of rows. Which rows, its page says as QuerySets; from them one statement is made and kept, with the
 rights of whoever looks in the same statement. A stamp is a digest of all that this statement returns, so there is no
-counter that a writer could forget. No row becomes an object and no template is rendered. What depends on the clock (a
+counter that a writer could forget. No row becomes an object and no template is rendered, and session and account are
+looked at in that statement, before anything else looks them up. What depends on the clock (a
 freeze begins, a mirror is late) is looked at once a second for all tabs of the process. What is in no row (the logs of
 a job, when the mirror last looked) is seen within FILES_SECONDS on the pages that are about it, elsewhere within
 MOST_SECONDS: a stamp lasts no longer. Relative times count on in the browser.
@@ -21,6 +22,7 @@ from zlib import crc32
 
 from cachetools import TTLCache
 from cachetools.func import ttl_cache
+from django.conf import settings
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
@@ -43,16 +45,17 @@ MOST_KEPT = 2000
 HEARTBEATS = {"mirrored_at", "swept_at", "mirror_expires_at"}
 _OF_SITE = [field.attname for field in Site._meta.concrete_fields if field.name not in HEARTBEATS]
 
-# What decides what somebody sees and may do: the rights of the account, and of those who lend it theirs.
+# What decides what somebody sees and may do: the session, whether its sign-in still holds, and what they prefer; the
+# rights of the account, and of those who lend it theirs.
 _RIGHTS = """
-WITH given(account, now) AS (SELECT CAST(%s AS bigint), %s),
+WITH given(account, session, now) AS (SELECT CAST(%s AS bigint), %s, %s),
 loan AS (
     SELECT * FROM access_delegation, given
     WHERE grantee_id = account AND revoked_at IS NULL AND starts_at <= now AND ends_at > now
 ),
 whose(id) AS (SELECT account FROM given UNION SELECT grantor_id FROM loan)
 SELECT 1 AS kind, id AS account, CAST(is_superuser AS integer) AS number, CAST(is_active AS integer) AS team,
-    0 AS place, '' AS name, '' AS owner, '' AS hpc, '' AS pattern
+    0 AS place, password AS name, '' AS owner, '' AS hpc, '' AS pattern
 FROM auth_user WHERE id IN (SELECT id FROM whose)
 UNION ALL SELECT 2, user_id, permission_id, 0, 0, '', '', '', ''
 FROM auth_user_user_permissions WHERE user_id IN (SELECT id FROM whose)
@@ -73,6 +76,10 @@ WHERE account.user_id IN (SELECT id FROM whose)
 UNION ALL SELECT 7, loan.id, loan.role, loan.team_id, loan.experiment_id, '', coverage.owner, coverage.hpc,
     coverage.expid_pattern
 FROM loan LEFT JOIN access_coverage coverage ON coverage.team_id = loan.team_id
+UNION ALL SELECT 8, 0, 0, 0, 0, session_data, '', '', ''
+FROM django_session JOIN given ON session_key = session WHERE expire_date > now
+UNION ALL SELECT 9, id, 0, 0, 0, '', '', '', '' FROM mfa_authenticator JOIN given ON user_id = account
+UNION ALL SELECT 10, 0, 0, 0, 0, time_zone, language, '', '' FROM access_preferences JOIN given ON user_id = account
 """
 _RIGHTS_WIDTH = 9
 
@@ -106,11 +113,17 @@ class Unchanged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What to ask for a stamp: a statement, what else counts, and the rights by which the statement was made.
+    """What to ask for a stamp: who looks at what, a statement, what else counts, and the rights by which it was made.
 
-    `shows_files` says whether the part is about what is in no row.
+    `shows_files` says whether the part is about what is in no row. The same rows are shown otherwise in another time
+    zone or language.
     """
 
+    account: int
+    session: str
+    path: str
+    zone: str
+    language: str
     sql: str
     params: tuple[Any, ...]
     besides: Callable[[], object]
@@ -118,8 +131,8 @@ class _Question:
     rights: str = ""
 
 
-# Who looks at what, in which time zone and language: the same rows are shown otherwise in another one.
-_Key = tuple[int, str, str, str]
+# The session, the address, and the language that the browser asks for.
+_Key = tuple[str, str, str]
 _kept: TTLCache[_Key, _Question] = TTLCache(MOST_KEPT, KEPT_SECONDS)
 _lock = Lock()
 
@@ -133,8 +146,8 @@ def begin_part(
     what else the part shows; it is asked at each tick and must cost little. With `shows_files` the part is made anew
     more often.
     """
-    question = _make_question(shown, besides, shows_files=shows_files)
-    rights, stamp = _compute_stamp(request, question)
+    question = _make_question(request, shown, besides, shows_files=shows_files)
+    rights, stamp = _compute_stamp(question)
     with _lock:
         _kept[_get_key(request)] = replace(question, rights=rights)
     request.live_stamp = stamp  # type: ignore[attr-defined]
@@ -148,16 +161,27 @@ def get_stamp(request: HttpRequest) -> str:
     return stamp
 
 
-def answer_if_changed(view: View) -> View:
-    """Have a page answer 204 to a tab that shows already what it would get.
+class UnchangedMiddleware:
+    """Answers 204 to a tab that shows already what it would get, for as long as its sign-in and rights are the same.
 
-    This is asked after the sign-in and the second factor were looked at, and before anything of the page.
+    Everything that a request passes on its way to a page costs more than this question.
     """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Serve the request, if it is not such a tab's."""
+        return HttpResponse(status=204) if _is_unchanged(request) else self.get_response(request)
+
+
+def answer_if_changed(view: View) -> View:
+    """Have a page answer 204 when it is about to make the part that the tab shows already."""
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            return HttpResponse(status=204) if _is_unchanged(request) else view(request, *args, **kwargs)
+            return view(request, *args, **kwargs)
         except Unchanged:
             return HttpResponse(status=204)
 
@@ -170,36 +194,35 @@ def _read_known_stamp(request: HttpRequest) -> str:
 
 
 def _get_key(request: HttpRequest) -> _Key:
-    zone, language = timezone.get_current_timezone_name(), translation.get_language()
-    return get_actor(request).pk, request.get_full_path(), zone, language
+    session = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    return session, request.get_full_path(), request.headers.get("Accept-Language", "")
 
 
 def _is_unchanged(request: HttpRequest) -> bool:
     stamp = _read_known_stamp(request)
-    if not stamp or not request.user.is_authenticated:
+    if not stamp:
         return False
     with _lock:
         question = _kept.get(_get_key(request))
-    return question is not None and _compute_stamp(request, question) == (question.rights, stamp)
+    return question is not None and _compute_stamp(question) == (question.rights, stamp)
 
 
-def _compute_stamp(request: HttpRequest, question: _Question) -> tuple[str, str]:
+def _compute_stamp(question: _Question) -> tuple[str, str]:
     """Return digests of the rights of whoever looks, and of these with all that the part shows. One query."""
-    account, path, zone, language = _get_key(request)
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     with connection.cursor() as cursor:
-        cursor.execute(question.sql, [account, now, *question.params])
+        cursor.execute(question.sql, [question.account, question.session, now, *question.params])
         rows = cursor.fetchall()
     rights = _compute_digest(sorted(repr(row) for row in rows if row[0] == 0))
     shown = [row for row in rows if row[0] != 0]
     # Not those of all tabs end at the same moment.
     seconds = FILES_SECONDS if question.shows_files else MOST_SECONDS
-    period = (time.time() + crc32(f"{account} {path}".encode()) % seconds) // seconds
+    period = (time.time() + crc32(f"{question.account} {question.path}".encode()) % seconds) // seconds
     state = [
         __version__,
-        path,
-        zone,
-        language,
+        question.path,
+        question.zone,
+        question.language,
         rights,
         period,
         look_once_a_second(_digest_clock),
@@ -231,13 +254,26 @@ def _digest_clock() -> str:
     return _compute_digest([sites, frozen])
 
 
-def _make_question(shown: PartRows, besides: Callable[[], object], *, shows_files: bool) -> _Question:
+def _make_question(
+    request: HttpRequest, shown: PartRows, besides: Callable[[], object], *, shows_files: bool
+) -> _Question:
     """Make one statement of all rows: each is marked with the number of its kind, rights with 0."""
     parts = [(_RIGHTS, (), _RIGHTS_WIDTH), *_compile_rows(shown)]
     widest = max(width for _, _, width in parts)
     texts = [_number_rows(number, text, widest - width) for number, (text, _, width) in enumerate(parts)]
     params = tuple(param for _, given, _ in parts for param in given)
-    return _Question(intern(" UNION ALL ".join(texts)), params, besides, shows_files)
+    session, path, _ = _get_key(request)
+    return _Question(
+        account=get_actor(request).pk,
+        session=session,
+        path=path,
+        zone=timezone.get_current_timezone_name(),
+        language=translation.get_language(),
+        sql=intern(" UNION ALL ".join(texts)),
+        params=params,
+        besides=besides,
+        shows_files=shows_files,
+    )
 
 
 def _number_rows(number: int, text: str, missing: int) -> str:
