@@ -110,11 +110,12 @@ def _has(program: str) -> bool:
 def make_host(name: str, reachable: Sequence[Path]) -> Iterator[Host]:
     """Lend a host in which every account reaches these folders; it ends with all that runs there."""
     ready = Path(f"/tmp/ready-{os.getpid()}-{next(_numbers)}")
-    closed = {closed for path in reachable if (closed := _find_closed(path))}
+    # One that is open already is left as it is: bound again, it would hide what was opened inside it.
+    closed = {path: above for path in reachable if (above := _find_closed(path))}
     variables = {
         "PATH": os.environ["PATH"],
-        "OPEN": " ".join(map(str, reachable)),
-        "CLOSED": " ".join(sorted(map(str, closed))),
+        "OPEN": " ".join(map(str, closed)),
+        "CLOSED": " ".join(sorted({str(above) for above in closed.values()})),
         "READY": str(ready),
     }
     command = [
