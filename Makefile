@@ -44,7 +44,8 @@ CHECK := PORTAL_HOME=$(VENV)/check PORTAL_SECRET_KEY=$(KEY) \
 # a portal.
 SIDE_BY_SIDE := -n 5 --dist loadfile
 # With five portals, browsers and sshds on two cores a test may meet a pause that it does not expect, the fast ones beside
-# them too. It may try again, but no more than three tests in a run; what it saw at first is printed, for it is a fault of the test to be mended.
+# them too. It may try again, but no more than three tests in a run; what it saw at first is printed, for it is a fault of
+# the test to be mended.
 SECOND_TRY := --reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks
 # The fast ones compute, in `make test` whenever the slow ones wait. Each process has one half, so that what a file makes
 # once is made once.
@@ -54,6 +55,7 @@ TWICE := fast and database and not one_database
 ON_POSTGRES := $(PY) -m tests.support.postgres
 ON_SQLITE := env -u PORTAL_DATABASE_URL
 TOGETHER := $(MAKE) --no-print-directory -j 2
+PLAY := $(ON_SQLITE) AUTOSUBMIT="$(abspath $(AUTOSUBMIT))" $(PY) -m tests.tools.cases
 PRODUCTION := PORTAL_HTTPS=true PORTAL_DEBUG=false PORTAL_ALLOWED_HOSTS=portal.example.org \
 	PORTAL_GATEWAY=/run/autosubmit-portal-gateway
 
@@ -110,9 +112,9 @@ up: packages-for-up install ## start the portal (Ctrl-C stops it)
 	@PORTAL_HOME="$(HOME_DIR)" exec $(PY) manage.py up --port "$(PORT)" $(if $(STORE),--store "$(STORE)") \
 		$(if $(filter-out $(OWN_AUTOSUBMIT),$(AUTOSUBMIT)),--autosubmit "$(AUTOSUBMIT)")
 
-test: packages-for-test ## all checks and the whole test suite
+test: packages-for-test ## all checks and the whole test suite (ALSO=cases plays the infrastructures as well, as root)
 	@$(TOGETHER) check autosubmit
-	@$(ON_POSTGRES) $(TOGETHER) test-slow test-twice
+	@$(ON_POSTGRES) $(TOGETHER) test-slow test-twice $(ALSO)
 
 test-slow: install-tests autosubmit
 	@echo "Slow tests …"
@@ -188,10 +190,10 @@ fix: install-tests ## repair what the style checks can repair
 	@$(PY) -m ruff format .
 
 case-es case-climate-dt case-edito: packages-for-cases install-tests autosubmit ## bring an infrastructure of docs/infrastructure.md up, use it, cut it (root)
-	@AUTOSUBMIT="$(abspath $(AUTOSUBMIT))" $(PY) -m tests.tools.cases $(@:case-%=%)
+	@$(PLAY) $(@:case-%=%)
 
-cases: packages-for-cases install-tests autosubmit ## all three, one after another (root)
-	@AUTOSUBMIT="$(abspath $(AUTOSUBMIT))" $(PY) -m tests.tools.cases es climate-dt edito
+cases: packages-for-cases install-tests autosubmit ## all three, one after another, each twice if it fails (root)
+	@for case in es climate-dt edito; do $(PLAY) $$case || $(PLAY) $$case || exit 1; done
 
 chaos: packages-for-chaos install-tests autosubmit ## kill everything at random while it works, and look for damage (SEED= repeats; an hour or more)
 	@$(PY) -m tests.tools.chaos $(if $(SEED),--seed $(SEED))
