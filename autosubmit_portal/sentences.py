@@ -5,7 +5,7 @@ that it is: in answers of the API, in the trail, in what commands print.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -88,12 +88,15 @@ def _count_letters(form: str) -> int:
     return sum(map(str.isalpha, _VALUE.sub("", form)))
 
 
-def translate(text: object, get_text: Any) -> str:
-    """Return a sentence in the language that `get_text` looks forms up in; any other text is looked up as it is."""
+def translate(text: object, get_text: Any, show: Callable[[Any], Any]) -> str:
+    """Return a sentence in the language that `get_text` looks forms up in; any other text is looked up as it is.
+
+    `show` writes the values that are no sentences.
+    """
     if not isinstance(text, Sentence):
         return str(get_text(text))
     values = {
-        name: translate(value, get_text) if isinstance(value, Sentence) else value
+        name: translate(value, get_text, show) if isinstance(value, Sentence) else show(value)
         for name, value in text.values.items()
     }
     return str(get_text(text.form)).format(**values)

@@ -16,7 +16,7 @@ from django.utils import translation
 from autosubmit_portal.access.preferences import set_preferences
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.parts.catalogue import get_forms
-from autosubmit_portal.console.parts.presentation import translate
+from autosubmit_portal.console.parts.presentation import number, rounded, translate
 from autosubmit_portal.sentences import add, say
 from experiments.attention.alarm import tell_alarms
 from experiments.attention.facts import RunFacts
@@ -135,6 +135,24 @@ def test_what_the_database_keeps_is_shown_in_the_language_and_the_zone_of_the_pa
     assert "Cambios: -." in as_viewer.get(reverse("admin:experiments_action_change", args=[action.pk])).content.decode()
 
 
+def test_numbers_are_written_as_the_language_of_the_page_does() -> None:
+    assert (number(12345), rounded(1234.5, 1)) == ("12,345", "1,234.5")
+    with translation.override("es"):
+        assert (number(12345), rounded(1234.5, 1)) == ("12.345", "1.234,5")
+
+
+def test_numbers_of_a_drawing_are_the_same_in_all_languages(
+    as_viewer: Client, viewer: User, experiment: Experiment
+) -> None:
+    for state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
+        factories.create_action(experiment, state=state)
+    set_preferences(viewer, time_zone="", language="es")
+    bars = re.findall('<rect class="strip-.*?/>', as_viewer.get(reverse("admin:index")).content.decode())
+    assert bars
+    assert "." in bars[0]
+    assert "," not in "".join(bars)
+
+
 def test_what_is_recorded_of_a_refusal_is_english_whatever_language_it_was_said_in(
     as_operator: Client, operator: User, job: Job
 ) -> None:
@@ -178,6 +196,10 @@ KEPT = [
     (
         "The command was killed by SIGKILL before it ended. Check the state of the experiment, then try again.",
         "La orden se mató con SIGKILL antes de terminar. Compruebe el estado del experimento e inténtelo de nuevo.",
+    ),
+    (
+        "The job list has 1,200 RUNNING, 3 QUEUING, but no process was found on node.",
+        "La lista de trabajos tiene 1.200 RUNNING, 3 QUEUING, pero no se encontró ningún proceso en node.",
     ),
     ("Called off: The account of ana is gone.", "Anulada: La cuenta de ana ya no existe."),
     ("job lib crashed: {0} {", "job lib crashed: {0} {"),
