@@ -13,6 +13,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 
+from autosubmit_portal.sentences import say
+
 SESSION = "session"
 
 
@@ -74,7 +76,7 @@ def _get_unix_account() -> str:
         name = pwd.getpwuid(number).pw_name
     except KeyError:  # containers have accounts without a name
         name = str(number)
-    return f"Unix account {name}"
+    return say("Unix account {name}", name=name)
 
 
 def get_client_address(request: HttpRequest) -> str | None:

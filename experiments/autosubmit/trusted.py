@@ -10,6 +10,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from autosubmit_portal.sentences import say
+
 _SUPERUSER = 0
 
 
@@ -21,10 +23,10 @@ def explain_distrust(path: Path) -> str:
     for place, status in _list_places(path):
         is_end = place == path
         if status.st_uid not in (_SUPERUSER, os.getuid()):
-            return f"{place} belongs to {_get_account_name(status.st_uid)}"
+            return say("{place} belongs to {owner}", place=place, owner=_get_account_name(status.st_uid))
         if not stat.S_ISLNK(status.st_mode) and _is_open(status.st_mode, is_end=is_end):
-            others = "everybody" if status.st_mode & stat.S_IWOTH else "its group"
-            return f"{place} can be written by {others}"
+            others = "everybody" if status.st_mode & stat.S_IWOTH else say("its group")
+            return say("{place} can be written by {others}", place=place, others=others)
     return ""
 
 
@@ -60,4 +62,4 @@ def _get_account_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"the account {uid}"
+        return say("the account {uid}", uid=uid)

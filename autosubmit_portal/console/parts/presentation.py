@@ -6,9 +6,11 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from django import template
+from django.apps import apps
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
@@ -371,6 +373,28 @@ def shell(argv: Sequence[str]) -> str:
 def pretty(value: Any) -> str:
     """Write JSON for people, without its secrets."""
     return json.dumps(mask_value(value)[0], indent=2, ensure_ascii=False, sort_keys=True)
+
+
+@register.filter
+def details(stored: Mapping[str, Any]) -> str:
+    """Write the details of an entry of the trail for people, each by its name in the language of the page."""
+    masked = mask_value(stored)[0]
+    return pretty({gettext(name.replace("_", " ")): value for name, value in masked.items()})
+
+
+@register.filter
+def subject(text: str) -> str:
+    """Say what an entry of the trail is about: what kind of thing in the language of the page, then its name."""
+    thing, blank, name = text.partition(" ")
+    told, title = translate(text), _list_things().get(thing) if blank else None
+    return f"{title} {name}" if title and told == text else told
+
+
+@cache
+def _list_things() -> dict[str, Any]:
+    """Return the words for each kind of row that is watched (`audit.watch`), by what the trail calls it."""
+    names = (model._meta for model in apps.get_models())
+    return {name.verbose_name_raw.replace(" ", "_").lower(): name.verbose_name for name in names}
 
 
 @register.filter
