@@ -21,7 +21,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import explain_unusable
-from autosubmit_portal.sentences import say, translate
+from autosubmit_portal.sentences import translate
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -131,7 +131,7 @@ class ApiToken(models.Model):
     @property
     def credential(self) -> str:
         """What the trail calls it."""
-        return say("API token {token}", token=f"{self.token_key[:8]} {self.name}")
+        return f"API token {self.token_key[:8]} {self.name}"
 
     @property
     def is_use_noted(self) -> bool:

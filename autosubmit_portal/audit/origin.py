@@ -13,8 +13,6 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 
-from autosubmit_portal.sentences import say
-
 SESSION = "session"
 
 
@@ -76,7 +74,7 @@ def _get_unix_account() -> str:
         name = pwd.getpwuid(number).pw_name
     except KeyError:  # containers have accounts without a name
         name = str(number)
-    return say("Unix account {name}", name=name)
+    return f"Unix account {name}"
 
 
 def get_client_address(request: HttpRequest) -> str | None:

@@ -47,6 +47,13 @@ DETAILS = (
     *("grantor", "grantee", "role", "team", "program", "first id", "last id", "entries", "previous"),
     *("last digest", "file"),
 )
+# How people came in, of which each request knows (`Origin.credential`).
+CREDENTIALS = ("session", "API token {token}", "OIDC bearer {client}", "Unix account {name}")
+# What an agent and the gateway have looked at (`agent.examination`, `gateway.doctor`).
+EXAMINED = (
+    *("gateway", "channel", "walls", "agent", "clock", "site file", "python", "program", "programs", "store", "spool"),
+    *("processes", "machine", "sessions", "kinds", "profiles", "rules", "umask"),
+)
 SUBJECTS = ("freeze", "audit trail", "activity", "many names and addresses", "single sign-on")
 # Models that people change by forms, and fields that lists of the others have as columns.
 EDITED = ("site", "host", "team", "membership", "coverage", "teamexperiment", "siterole", "siteaccount", "sitepolicy")
@@ -97,7 +104,7 @@ def list_words() -> Iterator[str]:
         acts.SOMEBODY,
         *script_words.WORDS,
     )
-    yield from (*PERMISSIONS, *DETAILS, *SUBJECTS)
+    yield from (*PERMISSIONS, *DETAILS, *CREDENTIALS, *EXAMINED, *SUBJECTS)
     for said in EVIDENCE:
         yield from (said, said[:1].upper() + said[1:])
     yield from (describe_period(name) for name in PERIODS)

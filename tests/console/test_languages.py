@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import translation
 
 from autosubmit_portal.access.preferences import set_preferences
+from autosubmit_portal.agent.findings import Finding, Level
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
@@ -183,6 +184,18 @@ def test_lists_of_the_trail_speak_the_language_of_the_page(as_manager: Client, m
     for address in (reverse("admin:audit_auditentry_changelist"), reverse("admin:activity")):
         page = as_manager.get(address).content.decode()
         assert all(told in page for told in ("rol en un sitio ana", "a000 ya no está en el almacén.")), address
+
+
+def test_what_was_examined_at_a_host_is_said_in_the_language_of_the_page(
+    admin_user: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = factories.create_site()
+    found = [Finding(Level.FAIL, "site file", "It cannot be examined: no.", "Correct it.")]
+    monkeypatch.setattr("experiments.hosts.examine", lambda host: found)
+    set_preferences(admin_user, time_zone="", language="es")
+    client.force_login(admin_user)
+    page = client.get(reverse("admin:experiments_site_connection", args=[site.pk])).content.decode()
+    assert "archivo del sitio: No se puede examinar: no.<br><b>Corríjalo.</b>" in page
 
 
 def test_menus_of_lists_speak_the_language_of_the_page(as_operator: Client, operator: User, job: Job) -> None:
