@@ -10,9 +10,11 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from autosubmit_portal.sentences import say
+from autosubmit_portal.sentences import marked, say
 
 _SUPERUSER = 0
+_BY_ALL = marked("{place} can be written by everybody")
+_BY_GROUP = marked("{place} can be written by its group")
 
 
 def explain_distrust(path: Path) -> str:
@@ -25,8 +27,8 @@ def explain_distrust(path: Path) -> str:
         if status.st_uid not in (_SUPERUSER, os.getuid()):
             return say("{place} belongs to {owner}", place=place, owner=_get_account_name(status.st_uid))
         if not stat.S_ISLNK(status.st_mode) and _is_open(status.st_mode, is_end=is_end):
-            others = "everybody" if status.st_mode & stat.S_IWOTH else say("its group")
-            return say("{place} can be written by {others}", place=place, others=others)
+            form = _BY_ALL if status.st_mode & stat.S_IWOTH else _BY_GROUP
+            return say(form, place=place)
     return ""
 
 

@@ -206,6 +206,15 @@ def test_menus_of_lists_speak_the_language_of_the_page(as_operator: Client, oper
     assert ">Restablecer e iniciar<" in actions
 
 
+def test_a_preview_says_what_is_missing_in_the_language_of_the_page(
+    as_operator: Client, operator: User, job: Job
+) -> None:
+    set_preferences(operator, time_zone="", language="es")
+    address = reverse("admin:experiments_experiment_request", args=[job.experiment, "set_status"])
+    page = as_operator.post(f"{address}preview/", {"jobs": job.name}).content.decode()
+    assert "<li><b>Estado</b> Este campo es requerido." in page
+
+
 def test_what_is_recorded_of_a_change_is_english_whatever_language_the_page_speaks(
     as_manager: Client, manager: User
 ) -> None:

@@ -59,14 +59,17 @@ class Connection(ABC):
         """Take the end of the stream."""
         return self._end(f"The stream ended{self._reader.describe_junk()}.")
 
+    def _explain_silence(self, seconds: str) -> str:
+        if self.version:
+            return say("The other side has said nothing for {seconds} s.", seconds=seconds)
+        junk = self._reader.describe_junk()
+        return say("The other side has said no hello{junk} for {seconds} s.", junk=junk, seconds=seconds)
+
     def tick(self, now: float) -> list[Event]:
         """Look at the time, about once a second: beat, and close when the other side is silent."""
         patience = limits.SILENCE_SECONDS if self.version else limits.HELLO_SECONDS
         if now - self.heard_at > patience:
-            what = "nothing" if self.version else f"no hello{self._reader.describe_junk()}"
-            return self.close(
-                say("The other side has said {what} for {patience} s.", what=what, patience=f"{patience:.0f}")
-            )
+            return self.close(self._explain_silence(f"{patience:.0f}"))
         if now - self._beaten_at >= limits.HEARTBEAT_SECONDS and not self.is_closed:
             self._beaten_at = now
             if not self._outbox.size:  # whatever is sent shows that we live
