@@ -85,7 +85,7 @@ def examine(parts: Collection[str] = ()) -> list[Finding]:
 def examine_hosts(site: Site) -> list[Finding]:
     """Return what each host of a site finds of all that an action there needs; the host is the part."""
     return [
-        replace(found, text=f"{found.word}: {found.text}", part=host.name)
+        replace(found, text=say("{what}: {text}", what=say(found.word), text=found.text), part=host.name)
         for host in site.hosts.all()
         for found in hosts.examine(host)
     ]
@@ -311,7 +311,7 @@ def check_disk(evidence: Evidence) -> Iterator[Finding]:
             )
         elif free > LITTLE_BYTES:
             yield _report_ok(
-                say("{free} GiB are free for run directories on {host}.", free=f"{free / 1024**3:,.1f}", host=host)
+                say("{free} GiB are free for run directories on {host}.", free=f"{free / 1024**3:,.0f}", host=host)
             )
         else:
             level = Level.WARN if free > TOO_LITTLE_BYTES else Level.FAIL

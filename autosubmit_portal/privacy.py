@@ -10,6 +10,8 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
+from autosubmit_portal.sentences import say
+
 PRIVATE_UMASK = 0o077
 OTHERS = 0o077
 OTHERS_READ = 0o044
@@ -17,7 +19,7 @@ OTHERS_ENTER = 0o011
 # A portal of a year has a hundred thousand run directories; what is open is mostly open everywhere.
 MOST_ENTRIES = 2_000
 MOST_NAMED = 5
-REMEDY = "Take it from them (`chmod -R go-rwx`), as the account that owns it."
+REMEDY = say("Take it from them (`chmod -R go-rwx`), as the account that owns it.")
 
 
 def close_to_others(home: Path) -> int:
@@ -56,8 +58,9 @@ def find_open_files(paths: Iterable[Path]) -> list[Path]:
 
 def describe_open_files(files: list[Path]) -> str:
     """Return a sentence that names some of the files."""
-    more = f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
-    return f"Other accounts of this host can read {', '.join(map(str, files[:MOST_NAMED]))}{more}."
+    names, left = ", ".join(map(str, files[:MOST_NAMED])), len(files) - MOST_NAMED
+    named = say("{names} and {number} more", names=names, number=left) if left > 0 else names
+    return say("Other accounts of this host can read {files}.", files=named)
 
 
 def _is_reached(path: Path) -> bool:

@@ -5,14 +5,17 @@ that it is: in answers of the API, in the trail, in what commands print.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-# So many letters of a form tell its sentences from others. Longer texts and more sentences are not the portal's own.
-_LEAST_LETTERS, _MOST_CHARACTERS, _MOST_SENTENCES = 7, 1000, 8
+# So many letters of a form tell its sentences from others, fewer where a number stands in it. Longer texts and more
+# sentences are not the portal's own.
+_LEAST_LETTERS, _LEAST_BESIDE_NUMBERS, _MOST_CHARACTERS, _MOST_SENTENCES = 7, 4, 1000, 8
 _MOST_RECALLED = 4096
 _VALUE = re.compile(r"\{(\w+)\}")
+# Values of these names are numbers.
+_NUMBERS = frozenset(["count", "number"])
 _END = re.compile(r"(?<=[.:]) (?=[A-Z“])")
 
 
@@ -61,11 +64,21 @@ class Forms:
             return text
         if text in self._whole:
             return say(text)
+        if isinstance(counts := self._recall_counts(text), Sentence):
+            return counts
         for form, pattern in self._patterns:
             if found := pattern.fullmatch(text):
                 return say(form, **{name: self._recall(value) for name, value in found.groupdict().items()})
         first, *others = _END.split(text, maxsplit=1)
         return add(self._recall(first), self._recall(others[0])) if others else text
+
+    def _recall_counts(self, text: str) -> str:
+        """Return a list of counts, such as “1 job to READY, 2 jobs to WAITING”, each of which is a sentence."""
+        first, comma, others = text.partition(", ")
+        if not comma or not text[0].isdigit() or not isinstance(told := self._recall(first), Sentence):
+            return text
+        other = self._recall(others)
+        return say("{first}, {other}", first=told, other=other) if isinstance(other, Sentence) else text
 
 
 def _make_pattern(form: str) -> re.Pattern[str]:
@@ -75,25 +88,30 @@ def _make_pattern(form: str) -> re.Pattern[str]:
         if number % 2 == 0:
             pattern += re.escape(part)
         else:
-            pattern += f"(?P={part})" if part in names else f"(?P<{part}>.+?)"
+            value = r"\d[\d,]*" if part in _NUMBERS else ".+?"
+            pattern += f"(?P={part})" if part in names else f"(?P<{part}>{value})"
             names.add(part)
     return re.compile(pattern, re.DOTALL)
 
 
 def _is_telling(form: str) -> bool:
-    return _count_letters(form) >= _LEAST_LETTERS and not set("{}") & set(_VALUE.sub("", form))
+    least = _LEAST_BESIDE_NUMBERS if _NUMBERS & {*_VALUE.findall(form)} else _LEAST_LETTERS
+    return _count_letters(form) >= least and not set("{}") & set(_VALUE.sub("", form))
 
 
 def _count_letters(form: str) -> int:
     return sum(map(str.isalpha, _VALUE.sub("", form)))
 
 
-def translate(text: object, get_text: Any) -> str:
-    """Return a sentence in the language that `get_text` looks forms up in; any other text is looked up as it is."""
+def translate(text: object, get_text: Any, show: Callable[[Any], Any]) -> str:
+    """Return a sentence in the language that `get_text` looks forms up in; any other text is looked up as it is.
+
+    `show` writes the values that are no sentences.
+    """
     if not isinstance(text, Sentence):
         return str(get_text(text))
     values = {
-        name: translate(value, get_text) if isinstance(value, Sentence) else value
+        name: translate(value, get_text, show) if isinstance(value, Sentence) else show(value)
         for name, value in text.values.items()
     }
     return str(get_text(text.form)).format(**values)

@@ -13,6 +13,7 @@ from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.run_directory import Look, State
 from autosubmit_portal.agent.site_file import COMMAND, PACKAGE
 from autosubmit_portal.gateway.caller import Refused, Unanswered
+from autosubmit_portal.sentences import say
 from experiments import hosts, own_gateway, programs
 from experiments.models import Action, Step
 from jobs.autosubmit.secrets import cover_blocks
@@ -111,8 +112,13 @@ def require_spool(step: Step) -> None:
         raise Unseen(str(error)) from error
     if step.spool and spool and step.spool != spool:
         raise Unseen(
-            f"It may have been started through a gateway of the portal {step.spool}, but this one is of {spool}. "
-            "Give all hosts of the portal one gateway, or gateways whose files name one “portal”."
+            say(
+                "It may have been started through a gateway of the portal {spool}, but this one is of "
+                "{ours}. Give all hosts of the portal one gateway, or gateways whose files name one "
+                "“portal”.",
+                spool=step.spool,
+                ours=spool,
+            )
         )
 
 
@@ -220,7 +226,7 @@ def _ask(
     try:
         return _understand(message, data, limit)
     except (ValueError, TypeError) as error:  # a ProtocolError is one
-        raise Unseen(f"The answer of {step.host} is not understood: {error}.") from error
+        raise Unseen(say("The answer of {host} is not understood: {error}.", host=step.host, error=error)) from error
 
 
 def _understand(message: Message, data: bytes, limit: int) -> _Answer:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from autosubmit_portal.agent.protocol import ProtocolError, fields
+from autosubmit_portal.sentences import say
 from experiments import reads
 from experiments.autosubmit.shown_configuration import (
     ConfigurationChange,
@@ -63,7 +64,7 @@ def read_configuration_changes(experiment: Experiment, run_id: int) -> list[Conf
 
 def _check_run(experiment: Experiment, run_id: int) -> int:
     if run_id > LARGEST_NUMBER:
-        raise MissingConfiguration(f"{experiment.expid} has no run {run_id}.")
+        raise MissingConfiguration(say("{expid} has no run {run_id}.", expid=experiment.expid, run_id=run_id))
     return run_id
 
 

@@ -14,6 +14,7 @@ from autosubmit_portal.agent.protocol import ProtocolError
 from autosubmit_portal.agent.protocol.fields import take_object, take_text, take_texts
 from autosubmit_portal.gateway import caller, doctor
 from autosubmit_portal.gateway.caller import NoGateway, Refused, Unanswered
+from autosubmit_portal.sentences import marked, say
 from experiments import own_gateway
 from experiments.models import Host, Step
 
@@ -188,15 +189,20 @@ def _take_programs(answer: dict[str, Any]) -> dict[str, str]:
     return {name[:_MOST_PROGRAM]: take_text(told, name, most=_MOST_PROGRAM) for name in names}
 
 
+_ONE_KEPT = marked(
+    "{count} command is at {host} still: running, or with an end or an output that the portal has not got yet."
+)
+_SEVERAL_KEPT = marked(
+    "{count} commands are at {host} still: running, or with an end or an output that the portal has not got yet."
+)
+
+
 def explain_use(host: Host) -> str:
     """Return why a host cannot be removed; blank if it can."""
     kept = Step.objects.filter(host=host, is_forgotten=False).count()
     if not kept:
         return ""
-    return (
-        f"{kept} {'command is' if kept == 1 else 'commands are'} at {host} still: running, or with an end or an output "
-        "that the portal has not got yet."
-    )
+    return say(_ONE_KEPT if kept == 1 else _SEVERAL_KEPT, count=kept, host=host)
 
 
 def examine(host: Host) -> list[Finding]:
@@ -221,10 +227,12 @@ def find_absences(names: Collection[str], seconds: float) -> dict[str, str]:
 def _find_absence(name: str, known: dict[str, Any]) -> Absence | None:
     """Return the absence of a host, by what the gateway says of those that it knows; None if it is connected."""
     if name not in known:
-        return Absence(f"The gateway does not know the host {name}.", is_new=True)
+        return Absence(say("The gateway does not know the host {name}.", name=name), is_new=True)
     told = known[name]
     if told["is_connected"]:
         return None
     seconds = told["for_seconds"]
-    reason = f"The host {name} has been away for {seconds} s. {told['reason']}"
+    reason = say(
+        "The host {host} has been away for {seconds} s. {reason}", host=name, seconds=seconds, reason=told["reason"]
+    )
     return Absence(reason, timezone.now() - timedelta(seconds=seconds), is_new=seconds < ARRIVAL_SECONDS)

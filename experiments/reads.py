@@ -9,6 +9,7 @@ from typing import Any
 
 from autosubmit_portal.agent.protocol import ProtocolError, strict_json
 from autosubmit_portal.gateway.caller import NoGateway, Refused, Unanswered
+from autosubmit_portal.sentences import say
 from experiments import hosts, own_gateway
 from experiments.autosubmit.store import BrokenStore
 from experiments.hosts import Absence
@@ -74,7 +75,9 @@ def ask(host: Host, name: str, arguments: dict[str, Any], *, is_for_page: bool =
     try:
         return hosts.ask(host, name, arguments, seconds, is_for_page=is_for_page)
     except Unanswered as error:
-        raise HostAway(f"The files are read by the host {host}, which does not answer. {error}") from error
+        raise HostAway(
+            say("The files are read by the host {host}, which does not answer. {error}", host=host, error=error)
+        ) from error
     except Refused as error:
         raise _make_error(host, error) from error
 
@@ -92,7 +95,9 @@ def understand(site: Site) -> Iterator[None]:
     try:
         yield
     except ProtocolError as error:
-        raise BrokenStore(f"What the agent of {site} answers is not understood: {error}.") from error
+        raise BrokenStore(
+            say("What the agent of {site} answers is not understood: {error}.", site=site, error=error)
+        ) from error
 
 
 def _make_error(host: Host, error: Refused) -> Exception:
@@ -101,5 +106,5 @@ def _make_error(host: Host, error: Refused) -> Exception:
     if error.code == "unreadable":
         return Unreadable(str(error))
     if error.code == "away":
-        return HostAway(f"The files are read by the host {host}, which is away. {error}")
+        return HostAway(say("The files are read by the host {host}, which is away. {error}", host=host, error=error))
     return HostBusy(str(error)) if error.code == "busy" else BrokenStore(str(error))

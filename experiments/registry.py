@@ -14,6 +14,7 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
+from autosubmit_portal.sentences import say
 from experiments.autosubmit.store import ExperimentRecord
 from experiments.models import Experiment, Site
 from jobs.autosubmit.secrets import mask_text
@@ -22,7 +23,7 @@ from jobs.mirror import BATCH, fit_values
 FIELDS = [name for name in ExperimentRecord.__dataclass_fields__ if name != "expid"]
 # With more names than this, a query selects all rows of the site instead of naming them.
 _MANY = 500
-_LIFELESS = {"is_running": False, "evidence": "it is gone from the store"}
+_LIFELESS = {"is_running": False, "evidence": say("it is gone from the store")}
 
 Row = dict[str, Any]
 

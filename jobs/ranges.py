@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from autosubmit_portal.sentences import say
 from jobs.autosubmit.start_dates import Period, parse_period
 
 MOST = 500
@@ -19,7 +20,7 @@ def parse_ranges(text: str) -> list[tuple[int, int]]:
     found = [_RANGE.fullmatch(part) for part in _split(text)]
     pairs = [(int(one[1]), int(one[2] or one[1])) for one in found if one]
     if len(pairs) < len(found):
-        raise ValueError("Write numbers and ranges, separated by commas, such as 1,4-6.")
+        raise ValueError(say("Write numbers and ranges, separated by commas, such as 1,4-6."))
     return pairs
 
 
@@ -31,7 +32,7 @@ def parse_periods(text: str) -> list[Period]:
 def _split(text: str) -> list[str]:
     parts = [part.strip() for part in text.split(",")]
     if len(parts) > MOST:
-        raise ValueError(f"These are more than {MOST}. Choose fewer, or a range.")
+        raise ValueError(say("These are more than {most}. Choose fewer, or a range.", most=MOST))
     return parts
 
 
@@ -46,7 +47,9 @@ def _parse_part(part: str) -> Period:
     try:
         return parse_period(part)
     except ValueError as error:
-        raise ValueError(f"{error} A range is two of them with a hyphen: 20000101-20001201.") from error
+        raise ValueError(
+            say("{error} A range is two of them with a hyphen: 20000101-20001201.", error=error)
+        ) from error
 
 
 def match_ranges(column: str, ranges: Iterable[tuple[Any, Any]]) -> Q:

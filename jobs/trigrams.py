@@ -15,11 +15,15 @@ from django.db.migrations.state import StateApps
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
+from autosubmit_portal.sentences import say
+
 EXTENSION = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
 INDEX = "CREATE INDEX IF NOT EXISTS jobs_name_trigrams ON jobs_job USING gin (upper(name) gin_trgm_ops)"
 REMEDIES = {
-    "postgresql": f"Have a superuser of the database run in it: `{EXTENSION}; {INDEX};`",
-    "sqlite": f"Run `{settings.COMMAND_LINE} migrate`, which makes it.",
+    "postgresql": say(
+        "Have a superuser of the database run in it: `{extension}; {index};`", extension=EXTENSION, index=INDEX
+    ),
+    "sqlite": say("Run `{command_line} migrate`, which makes it.", command_line=settings.COMMAND_LINE),
 }
 # It knows in which names a group occurs and not where: a tenth of the size, and candidates are compared anyway.
 _NAMES = (

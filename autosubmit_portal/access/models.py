@@ -17,10 +17,11 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import explain_unusable
+from autosubmit_portal.sentences import translate
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -243,7 +244,8 @@ class Coverage(models.Model):
         blank=True,
         validators=[
             RegexValidator(
-                r"^[a-z0-9*?]+\Z", "Only a-z and 0-9, `*` for anything and `?` for one character, such as a0*."
+                r"^[a-z0-9*?]+\Z",
+                gettext_lazy("Only a-z and 0-9, `*` for anything and `?` for one character, such as a0*."),
             )
         ],
         help_text="With such an expid: `*` stands for anything, `?` for one character.",
@@ -255,7 +257,9 @@ class Coverage(models.Model):
             models.CheckConstraint(
                 condition=~Q(site=None, owner="", hpc="", expid_pattern=""),
                 name="access_coverage_says_something",
-                violation_error_message="Give at least one condition: a site, an owner, an HPC or a pattern.",
+                violation_error_message=gettext_lazy(
+                    "Give at least one condition: a site, an owner, an HPC or a pattern."
+                ),
             )
         ]
         default_permissions = ()
@@ -327,7 +331,7 @@ def require_usable_account(name: str) -> None:
     """Raise ValidationError for a text that is no Unix account of this host that commands may run as."""
     reason = explain_unusable(name)
     if reason:
-        raise ValidationError(reason)
+        raise ValidationError(translate(reason, gettext, str))
 
 
 class SiteAccount(models.Model):

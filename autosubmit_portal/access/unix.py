@@ -6,6 +6,7 @@ from cachetools.func import ttl_cache
 
 from autosubmit_portal.agent import accounts
 from autosubmit_portal.agent.accounts import NAME, SUPERUSER
+from autosubmit_portal.sentences import add, say
 
 
 def get_uid(name: str) -> int | None:
@@ -29,4 +30,4 @@ def get_name(uid: int) -> str:
 def explain_unusable(name: str) -> str:
     """Return why no command may run as this account, and what to do; blank if it may."""
     reason = accounts.explain_unusable(name)
-    return f"{reason} Correct it under “Accounts at sites”." if reason else ""
+    return add(reason, say("Correct it under “Accounts at sites”.")) if reason else ""

@@ -10,6 +10,8 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
+from autosubmit_portal.sentences import say
+
 # By their full names, as sudoers has them.
 SUDO, KILL, ENV = "/usr/bin/sudo", "/usr/bin/kill", "/usr/bin/env"
 # It answers at once or hangs on a directory service.
@@ -29,17 +31,19 @@ _UID_MIN = re.compile(r"^\s*UID_MIN\s+(\d+)", re.MULTILINE)
 def explain_unusable(name: str) -> str:
     """Return why no command may run as this account; blank if it may."""
     if not NAME.fullmatch(name):
-        return f"“{name}” cannot be a Unix account: a-z, 0-9, `_` and `-`, not beginning with a digit."
+        return say("“{name}” cannot be a Unix account: a-z, 0-9, `_` and `-`, not beginning with a digit.", name=name)
     try:
         uid = pwd.getpwnam(name).pw_uid
     except KeyError:
-        return f"This host has no Unix account “{name}”."
+        return say("This host has no Unix account “{name}”.", name=name)
     if uid == SUPERUSER:
-        return f"“{name}” is the superuser, as whom nothing is ever run."
+        return say("“{name}” is the superuser, as whom nothing is ever run.", name=name)
     if uid == os.getuid():
-        return f"“{name}” is the account of the portal itself, which may become others."
+        return say("“{name}” is the account of the portal itself, which may become others.", name=name)
     if uid < _read_least_uid() or uid in _NOBODIES:
-        return f"“{name}” is an account of the system (number {uid}), not of a person or a project."
+        return say(
+            "“{name}” is an account of the system (number {uid}), not of a person or a project.", name=name, uid=uid
+        )
     return ""
 
 
@@ -91,10 +95,16 @@ def send_signal(number: signal.Signals, target: int, account: str) -> None:
             command, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=SUDO_SECONDS, errors="replace"
         )
     except subprocess.TimeoutExpired as error:
-        raise TimeoutError(f"sudo does not answer within {SUDO_SECONDS:.0f} s") from error
+        raise TimeoutError(say("sudo does not answer within {seconds} s", seconds=f"{SUDO_SECONDS:.0f}")) from error
     # What `kill` itself says is that the process has just ended.
     if done.returncode and not done.stderr.startswith("kill:"):
-        raise PermissionError(f"no signal can be sent as {account!a}: {done.stderr.strip()[:_MOST_TOLD]}")
+        raise PermissionError(
+            say(
+                "no signal can be sent as {account}: {error}",
+                account=ascii(account),
+                error=done.stderr.strip()[:_MOST_TOLD],
+            )
+        )
 
 
 @lru_cache(maxsize=1)

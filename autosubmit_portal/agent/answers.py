@@ -6,6 +6,7 @@ from autosubmit_portal.agent.protocol import ProtocolError, Server, limits
 from autosubmit_portal.agent.protocol.fields import take_object, take_text
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.process import Heard
+from autosubmit_portal.sentences import say
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class Answers:
             else:
                 self._answers[channel] = _Answer(take_object(message, "value"), memoryview(data))
         except ProtocolError as error:
-            self._connection.fail(channel, "failed", f"What a reader says is not understood: {error}.")
+            self._connection.fail(channel, "failed", say("What a reader says is not understood: {error}.", error=error))
 
     def cancel(self, channel: int) -> bool:
         """Leave an answer that nobody waits for; return whether it was there."""

@@ -14,6 +14,7 @@ from autosubmit_portal.agent.findings import Finding, Level, encode
 from autosubmit_portal.agent.protocol import Server
 from autosubmit_portal.agent.protocol.fields import refuse_others, take_number
 from autosubmit_portal.agent.protocol.strict_json import Message
+from autosubmit_portal.sentences import say
 
 # The gateway waits somewhat longer for an answer.
 MOST_SECONDS = 35.0
@@ -52,7 +53,7 @@ class Doctor:
     def cancel(self, channel: int) -> None:
         """Leave a request that nobody waits for."""
         if self._clocks.pop(channel, None):
-            self._connection.fail(channel, "cancelled", "Nobody waits for it.")
+            self._connection.fail(channel, "cancelled", say("Nobody waits for it."))
 
     def turn(self, now: float) -> None:
         """Answer when everything has been looked at."""
@@ -106,8 +107,9 @@ class _Examination:
         found = [line for line in lines if "at" not in line]
         where = next((line["at"] for line in reversed(lines) if "at" in line), "site file")
         if where:
-            text = "To look at this " + (
-                f"was ended ({self.process.returncode})." if self._has_ended else "takes too long."
+            ended = say("To look at this was ended ({code}).", code=self.process.returncode)
+            text = ended if self._has_ended else say("To look at this takes too long.")
+            found.append(
+                encode(Finding(Level.FAIL, where, text, say("A file system or a directory service may hang.")))
             )
-            found.append(encode(Finding(Level.FAIL, where, text, "A file system or a directory service may hang.")))
         return found

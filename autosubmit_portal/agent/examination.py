@@ -17,6 +17,7 @@ from autosubmit_portal.agent.host import read_identity
 from autosubmit_portal.agent.mounts import find_mount
 from autosubmit_portal.agent.programs import Program
 from autosubmit_portal.agent.site_file import OTHERS, BadSiteFileError, SiteFile, read_site_file
+from autosubmit_portal.sentences import say
 from experiments.autosubmit.host_rules import BadRules, list_refused
 from experiments.autosubmit.program import LONGEST_SECONDS, read_program_version, take_version
 from experiments.autosubmit.store import BrokenStore, Store, locate, read_rc
@@ -44,7 +45,7 @@ def examine(site_file: Path) -> Iterator[str | Finding]:
     try:
         site = read_site_file(site_file)
     except BadSiteFileError as error:
-        yield Finding(Level.FAIL, "site file", str(error), "Correct it.")
+        yield Finding(Level.FAIL, "site file", str(error), say("Correct it."))
         yield ""
         return
     yield from _check_files(site_file)
@@ -53,20 +54,26 @@ def examine(site_file: Path) -> Iterator[str | Finding]:
         try:
             yield from check(site)
         except (OSError, ValueError) as error:
-            yield Finding(Level.FAIL, what, f"It cannot be examined: {error}.")
+            yield Finding(Level.FAIL, what, say("It cannot be examined: {error}.", error=error))
     yield ""
 
 
 def _check_files(site_file: Path) -> Iterator[Finding]:
     """What others may change decides what is run."""
-    remedy = "They should be root's, in folders that only root writes."
+    remedy = say("They should be root's, in folders that only root writes.")
     for what, file in (("site file", site_file), ("agent", Path(os.path.realpath(sys.path[0])))):
         reason = explain_distrust(file)
-        yield Finding(Level.WARN, what, f"Others can change it: {reason}.", remedy) if reason else _say(what, f"{file}")
+        yield (
+            Finding(Level.WARN, what, say("Others can change it: {reason}.", reason=reason), remedy)
+            if reason
+            else _say(what, f"{file}")
+        )
 
 
 def _check_python(_: SiteFile) -> Iterator[Finding]:
-    yield _say("python", f"Python {platform.python_version()}, as {_get_account()}.")
+    yield _say(
+        "python", say("Python {version}, as {account}.", version=platform.python_version(), account=_get_account())
+    )
 
 
 def _check_program(site: SiteFile) -> Iterator[Finding]:
@@ -77,13 +84,20 @@ def _check_program(site: SiteFile) -> Iterator[Finding]:
 def _check_usual_program(site: SiteFile) -> Iterator[Finding]:
     what = "program"
     if not os.access(site.program, os.X_OK):
-        text = f"There is no program {site.program} that {_get_account()} may run."
+        text = say(
+            "There is no program {program} that {account} may run.", program=site.program, account=_get_account()
+        )
         yield Finding(
-            Level.FAIL, what, text, "Correct “program” in the file of the site, or the rights of the program."
+            Level.FAIL, what, text, say("Correct “program” in the file of the site, or the rights of the program.")
         )
         return
     if reason := explain_distrust(site.program):
-        yield Finding(Level.WARN, what, f"Others can change what is run: {reason}.", "Take the right to write away.")
+        yield Finding(
+            Level.WARN,
+            what,
+            say("Others can change what is run: {reason}.", reason=reason),
+            say("Take the right to write away."),
+        )
     try:
         version = read_program_version(site.program, _get_home(site), site.spool / "caches")
     except BrokenStore as error:
@@ -97,20 +111,26 @@ def _check_programs(site: SiteFile) -> Iterator[Finding]:
     for name, program in sorted(site.programs.items()):
         what = f"program {name}"
         if not program.load and (reason := explain_distrust(program.path)):
-            remedy = "Take the right to write away."
-            yield Finding(Level.WARN, what, f"Others can change what is run: {reason}.", remedy)
+            remedy = say("Take the right to write away.")
+            yield Finding(Level.WARN, what, say("Others can change what is run: {reason}.", reason=reason), remedy)
         try:
             version = _ask_version(site, program)
         except (BrokenStore, OSError, subprocess.TimeoutExpired) as error:
             yield Finding(
-                Level.FAIL, what, str(error), "Correct it in “programs” of the file of the site, or repair it."
+                Level.FAIL, what, str(error), say("Correct it in “programs” of the file of the site, or repair it.")
             )
             continue
         if version == program.version or version.startswith(f"{program.version}."):
             yield _say(what, f"Autosubmit {version}, {' '.join(program.load[2:]) or program.path}.")
         else:
-            text = f"It is Autosubmit {version}, and the file of the site says {program.version}."
-            yield Finding(Level.WARN, what, text, "Experiments are given the program of their version: correct it.")
+            text = say(
+                "It is Autosubmit {version}, and the file of the site says {known}.",
+                version=version,
+                known=program.version,
+            )
+            yield Finding(
+                Level.WARN, what, text, say("Experiments are given the program of their version: correct it.")
+            )
 
 
 def _ask_version(site: SiteFile, program: Program) -> str:
@@ -138,8 +158,10 @@ def _check_store(site: SiteFile) -> Iterator[Finding]:
     except BrokenStore as error:
         yield Finding(Level.FAIL, what, str(error))
         return
-    yield from _check_rights(store) or [_say(what, f"{store.root}, and {_get_account()} may write there.")]
-    yield from _check_room(what, store.root, "Job lists become empty files when it is full.")
+    yield from _check_rights(store) or [
+        _say(what, say("{root}, and {account} may write there.", root=store.root, account=_get_account()))
+    ]
+    yield from _check_room(what, store.root, say("Job lists become empty files when it is full."))
 
 
 def _check_rights(store: Store) -> list[Finding]:
@@ -147,38 +169,56 @@ def _check_rights(store: Store) -> list[Finding]:
     account, database = _get_account(), store.database
     found = []
     if not os.access(store.root, os.R_OK | os.W_OK | os.X_OK):
-        remedy = "Creating an experiment needs it: give the account or its group the right."
-        found.append(Finding(Level.FAIL, "store", f"{account} may not write in {store.root}.", remedy))
+        remedy = say("Creating an experiment needs it: give the account or its group the right.")
+        found.append(
+            Finding(
+                Level.FAIL,
+                "store",
+                say("{account} may not write in {folder}.", account=account, folder=store.root),
+                remedy,
+            )
+        )
     if not store.postgres_url and not os.access(database, os.R_OK | os.W_OK):
-        text = f"{account} may not write the database {database}."
-        found.append(Finding(Level.FAIL, "store", text, "Give the account or its group the right."))
+        text = say("{account} may not write the database {database}.", account=account, database=database)
+        found.append(Finding(Level.FAIL, "store", text, say("Give the account or its group the right.")))
     return found
 
 
 def _check_spool(site: SiteFile) -> Iterator[Finding]:
     what, folder = "spool", _find_existing(site.spool)
     mount = find_mount(folder)
-    remedy = "Name a folder on a disk of this host as “spool” in the file of the site, such as one in /var/lib."
+    remedy = say("Name a folder on a disk of this host as “spool” in the file of the site, such as one in /var/lib.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        text = f"{_get_account()} may not write in {folder}."
-        yield Finding(Level.FAIL, what, text, "Give the account a folder there, or name another one.")
+        text = say("{account} may not write in {folder}.", account=_get_account(), folder=folder)
+        yield Finding(Level.FAIL, what, text, say("Give the account a folder there, or name another one."))
     elif mount.is_of_network:
-        text = f"{site.spool} is on {mount.kind}, which other hosts may share: commands could start twice."
+        text = say(
+            "{spool} is on {kind}, which other hosts may share: commands could start twice.",
+            spool=site.spool,
+            kind=mount.kind,
+        )
         yield Finding(Level.FAIL, what, text, remedy)
     elif mount.is_in_memory:
-        text = f"{site.spool} is on {mount.kind}: a restart of the host loses how commands ended."
+        text = say(
+            "{spool} is on {kind}: a restart of the host loses how commands ended.", spool=site.spool, kind=mount.kind
+        )
         yield Finding(Level.WARN, what, text, remedy)
     else:
         yield _say(what, f"{site.spool}, on {mount.kind}.")
-    yield from _check_room(what, folder, "Nothing can be started without room.")
+    yield from _check_room(what, folder, say("Nothing can be started without room."))
 
 
 def _check_room(what: str, folder: Path, consequence: str) -> Iterator[Finding]:
     free = shutil.disk_usage(folder).free
     if free < LITTLE_BYTES:
         level = Level.FAIL if free < TOO_LITTLE_BYTES else Level.WARN
-        text = f"There are {free // 1024**2} MiB left at {folder}. {consequence}"
-        yield Finding(level, what, text, "Make room.")
+        text = say(
+            "There are {free} MiB left at {folder}. {consequence}",
+            free=free // 1024**2,
+            folder=folder,
+            consequence=consequence,
+        )
+        yield Finding(level, what, text, say("Make room."))
 
 
 def _check_processes(_: SiteFile) -> Iterator[Finding]:
@@ -188,24 +228,24 @@ def _check_processes(_: SiteFile) -> Iterator[Finding]:
     hidden = dict(options).get("hidepid", "0")
     group = dict(options).get("gid", "")
     if hidden not in ("0", "off") and os.getuid() and group not in map(str, (os.getegid(), *os.getgroups())):
-        text = f"/proc is mounted with hidepid={hidden}: runs of other accounts are not seen."
-        remedy = "Mount it with gid= of a group, and put the account into that group."
+        text = say("/proc is mounted with hidepid={hidden}: runs of other accounts are not seen.", hidden=hidden)
+        remedy = say("Mount it with gid= of a group, and put the account into that group.")
         found.append(Finding(Level.FAIL, what, text, remedy))
     if not os.access("/proc/locks", os.R_OK):
-        text = "/proc/locks cannot be read: whether an experiment runs is not seen."
-        found.append(Finding(Level.FAIL, what, text, "Let the account read it."))
+        text = say("/proc/locks cannot be read: whether an experiment runs is not seen.")
+        found.append(Finding(Level.FAIL, what, text, say("Let the account read it.")))
     if Path("/proc/self/ns/pid").stat().st_ino != _FIRST_PID_NAMESPACE:
-        text = "The agent is in a PID namespace of its own, as in a container: it sees only what runs in there."
-        found.append(Finding(Level.WARN, what, text, "Run Autosubmit in the same one."))
-    yield from found or [_say(what, "Locks and processes of all accounts are seen.")]
+        text = say("The agent is in a PID namespace of its own, as in a container: it sees only what runs in there.")
+        found.append(Finding(Level.WARN, what, text, say("Run Autosubmit in the same one.")))
+    yield from found or [_say(what, say("Locks and processes of all accounts are seen."))]
 
 
 def _check_restarts(_: SiteFile) -> Iterator[Finding]:
     what = "machine"
     identity = read_identity()
     if "-" in (identity.machine, identity.boot):
-        text = "The host has no id: that it was restarted cannot be told, and so not that its commands have ended."
-        yield Finding(Level.WARN, what, text, "Run systemd-machine-id-setup.")
+        text = say("The host has no id: that it was restarted cannot be told, and so not that its commands have ended.")
+        yield Finding(Level.WARN, what, text, say("Run systemd-machine-id-setup."))
     else:
         yield _say(what, platform.node())
 
@@ -215,17 +255,19 @@ def _check_sessions(_: SiteFile) -> Iterator[Finding]:
     what, account = "sessions", _get_account()
     values = _read_logind()
     if not _SYSTEMD.exists() or (_LINGER / account).exists():
-        yield _say(what, "Commands go on when the agent's session ends.")
+        yield _say(what, say("Commands go on when the agent's session ends."))
         return
-    remedy = f"Run loginctl enable-linger {account}"
+    remedy = say("Run loginctl enable-linger {account}", account=account)
     if values.get("KillUserProcesses") == "yes":
-        text = "KillUserProcesses=yes of logind.conf ends commands with the session of the agent."
-        yield Finding(Level.FAIL, what, text, f"{remedy}, or set it to no.")
+        text = say("KillUserProcesses=yes of logind.conf ends commands with the session of the agent.")
+        yield Finding(Level.FAIL, what, text, say("{remedy}, or set it to no.", remedy=remedy))
     elif values.get("RemoveIPC") != "no" and os.getuid() >= _FIRST_PERSON:
-        text = "RemoveIPC of logind.conf takes shared memory away from commands when the session of the agent ends."
-        yield Finding(Level.WARN, what, text, f"{remedy}, or set it to no.")
+        text = say(
+            "RemoveIPC of logind.conf takes shared memory away from commands when the session of the agent ends."
+        )
+        yield Finding(Level.WARN, what, text, say("{remedy}, or set it to no.", remedy=remedy))
     else:
-        yield _say(what, "Commands go on when the agent's session ends.")
+        yield _say(what, say("Commands go on when the agent's session ends."))
 
 
 def _read_logind() -> dict[str, str]:
@@ -239,7 +281,7 @@ def _read_logind() -> dict[str, str]:
 
 def _check_kinds(site: SiteFile) -> Iterator[Finding]:
     allowed = (f"{kind} ({', '.join(sorted(words))})" for kind, words in sorted(site.kinds.items()))
-    yield _say("kinds", f"The site lets these start: {', '.join(allowed) or 'none'}.")
+    yield _say("kinds", say("The site lets these start: {names}.", names=", ".join(allowed) or "none"))
 
 
 def _check_profiles(site: SiteFile) -> Iterator[Finding]:
@@ -248,12 +290,21 @@ def _check_profiles(site: SiteFile) -> Iterator[Finding]:
     for profile, variables in site.profiles.items():
         for name in sorted(_FILES & variables.keys()):
             if not os.access(_expand(name, variables[name]), os.R_OK):
-                text = f"{name} of the profile {profile!a} is {variables[name]}, which {_get_account()} cannot read"
-                found.append(f"{text}: Autosubmit would go on without")
+                text = say(
+                    "{name} of the profile {profile} is {value}, which {account} cannot read: Autosubmit would go on "
+                    "without",
+                    name=name,
+                    profile=ascii(profile),
+                    value=variables[name],
+                    account=_get_account(),
+                )
+                found.append(text)
         if "SSH_AUTH_SOCK" in variables and (reason := _try_socket(variables["SSH_AUTH_SOCK"])):
-            found.append(f"SSH_AUTH_SOCK of the profile {profile!a}: {reason}")
-    remedy = "Correct “profiles” in the file of the site, or what they name."
-    yield from [Finding(Level.WARN, what, f"{text}.", remedy) for text in found] or [_say(what, _tell_people(site))]
+            found.append(say("SSH_AUTH_SOCK of the profile {profile}: {reason}", profile=ascii(profile), reason=reason))
+    remedy = say("Correct “profiles” in the file of the site, or what they name.")
+    yield from [Finding(Level.WARN, what, say("{found}.", found=text), remedy) for text in found] or [
+        _say(what, _tell_people(site))
+    ]
 
 
 def _expand(name: str, path: str) -> Path:
@@ -267,16 +318,20 @@ def _try_socket(path: str) -> str:
         try:
             client.connect(path)
         except OSError as error:
-            return f"no SSH agent answers at {path} ({error.strerror or error})"
+            return say("no SSH agent answers at {path} ({error})", path=path, error=error.strerror or error)
     return ""
 
 
 def _tell_people(site: SiteFile) -> str:
     names = ", ".join(sorted(site.profiles))
     if not site.people:
-        return f"All have the same profile, of {names}."
-    mapped = ", ".join(f"{person} has {profile}" for person, profile in sorted(site.people.items()))
-    return f"{mapped}; {'all others are' if OTHERS in site.people else 'nobody else is'} mapped."
+        return say("All have the same profile, of {names}.", names=names)
+    mapped = ", ".join(
+        say("{person} has {profile}", person=person, profile=profile) for person, profile in sorted(site.people.items())
+    )
+    if OTHERS in site.people:
+        return say("{people}; all others are mapped.", people=mapped)
+    return say("{people}; nobody else is mapped.", people=mapped)
 
 
 def _check_rules(site: SiteFile) -> Iterator[Finding]:
@@ -284,13 +339,16 @@ def _check_rules(site: SiteFile) -> Iterator[Finding]:
     try:
         refused = ", ".join(list_refused(read_rc(_get_home(site), site.configuration), platform.node()))
     except BadRules as error:
-        text = f"{error}. Autosubmit runs nothing with that."
-        yield Finding(Level.FAIL, what, text, "Correct the rc file: [command,command host,host] [command all].")
+        text = say("{error}. Autosubmit runs nothing with that.", error=error)
+        yield Finding(Level.FAIL, what, text, say("Correct the rc file: [command,command host,host] [command all]."))
     except BrokenStore:  # which is told as what is wrong with the store
         return
     else:
-        does_not = f" but {refused}" if refused else ""
-        yield _say(what, f"[hosts] in the rc file lets {platform.node()} run everything{does_not}.")
+        text = say("[hosts] in the rc file lets {host} run everything.", host=platform.node())
+        but = say(
+            "[hosts] in the rc file lets {host} run everything but {refused}.", host=platform.node(), refused=refused
+        )
+        yield _say(what, but if refused else text)
 
 
 def _check_umask(site: SiteFile) -> Iterator[Finding]:
@@ -298,8 +356,8 @@ def _check_umask(site: SiteFile) -> Iterator[Finding]:
     if site.umask & 0o002:
         yield _say(what, f"{site.umask:04o}")
     else:
-        text = f"With the umask {site.umask:04o} everybody may change what commands write."
-        yield Finding(Level.WARN, what, text, "Set “umask” in the file of the site to 0022, or 0002 for a group.")
+        text = say("With the umask {umask} everybody may change what commands write.", umask=f"{site.umask:04o}")
+        yield Finding(Level.WARN, what, text, say("Set “umask” in the file of the site to 0022, or 0002 for a group."))
 
 
 CHECKS: dict[str, Callable[[SiteFile], Iterator[Finding]]] = {

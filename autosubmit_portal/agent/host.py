@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from autosubmit_portal.sentences import say
+
 _MACHINE = Path("/etc/machine-id")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE = Path("/proc/self/ns/pid")
@@ -15,7 +17,7 @@ class Place(Enum):
     """Where something was started, as seen from here."""
 
     HERE = "here"
-    BEFORE_RESTART = "before the last restart of this host"
+    BEFORE_RESTART = say("before the last restart of this host")
     ELSEWHERE = "elsewhere"
 
 

@@ -1,6 +1,7 @@
 """Whether a run of an experiment lives, looked at right before a command that would destroy its work."""
 
 from autosubmit_portal.agent.site_file import SiteFile
+from autosubmit_portal.sentences import say
 from experiments.autosubmit.liveness import check_liveness, read_locks
 
 
@@ -10,10 +11,14 @@ def explain_run(site: SiteFile, expid: str) -> str:
     from experiments.autosubmit.store import BrokenStore, locate
 
     if site.home is None:
-        return "The file of the site names no “home” of a store, so that nobody can tell whether a run lives."
+        return say("The file of the site names no “home” of a store, so that nobody can tell whether a run lives.")
     try:
         store = locate(site.home, site.configuration)
     except BrokenStore as problem:
         return str(problem)
     run = check_liveness(store.lock_file(expid), read_locks())
-    return f"{expid} is running ({run.evidence}). Stop it first." if run.is_running else ""
+    return (
+        say("{expid} is running ({evidence}). Stop it first.", expid=expid, evidence=run.evidence)
+        if run.is_running
+        else ""
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from autosubmit_portal.agent.protocol import Server, limits
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.requests import Commands, Waiting
+from autosubmit_portal.sentences import say
 
 # How soon new output is told. The end is told at once where the kernel tells it.
 LOOK_SECONDS = 0.2
@@ -47,7 +48,7 @@ class Looking:
         """Leave a request that nobody waits for."""
         if channel in self._lookers:
             self._leave(channel)
-            self._connection.fail(channel, "cancelled", "Nobody waits for it.")
+            self._connection.fail(channel, "cancelled", say("Nobody waits for it."))
 
     def turn(self, now: float) -> None:
         """Answer those for whom there is news, while the gateway takes what is sent."""

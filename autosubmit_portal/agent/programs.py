@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autosubmit_portal.agent.protocol import ProtocolError, fields, strict_json
 from autosubmit_portal.agent.scripts import SCRIPTS, make_argv, read_script
+from autosubmit_portal.sentences import say
 
 MOST_PATH = 4096
 MOST_NAME = 50
@@ -56,11 +57,13 @@ def take_programs(message: strict_json.Message) -> dict[str, Program]:
 
 def _take_program(message: strict_json.Message, name: str, told: strict_json.Message) -> Program:
     if not _NAME.fullmatch(name) or len(name) > MOST_NAME:
-        raise ProtocolError(f"{name!a} cannot be the name of a program: letters, digits, “.”, “_”, “+” and “-”")
+        raise ProtocolError(
+            say("{name} cannot be the name of a program: letters, digits, “.”, “_”, “+” and “-”", name=ascii(name))
+        )
     fields.refuse_others(told, "version", *_KINDS)
     given = [kind for kind in _KINDS if kind in told]
     if len(given) != 1:
-        raise ProtocolError(f"the program {name!a} needs one of: {', '.join(_KINDS)}")
+        raise ProtocolError(say("the program {name} needs one of: {names}", name=ascii(name), names=", ".join(_KINDS)))
     version = fields.take_text(told, "version", most=MOST_NAME)
     if given == ["modules"]:
         return Program(version=version, load=(*_take_modules_program(message), *_take_modules(told)))

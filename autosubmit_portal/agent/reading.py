@@ -12,6 +12,7 @@ from autosubmit_portal.agent.protocol.fields import refuse_others, take_expid, t
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.lanes import RULES, Failed, Lanes, Reading
 from autosubmit_portal.agent.site_file import SiteFile, read_site_file
+from autosubmit_portal.sentences import say
 
 # Of answers that the gateway has not taken yet; while there are more, nothing else is read.
 MOST_HELD_BYTES = 64 * 1024 * 1024
@@ -47,17 +48,17 @@ class Reads:
             refuse_others(arguments, "what")
         expid = take_expid(arguments, "expid") if what != RULES else ""
         if len(strict_json.encode(arguments)) > _MOST_REQUEST_BYTES:
-            raise ProtocolError(f"more than {_MOST_REQUEST_BYTES} bytes")
+            raise ProtocolError(say("more than {most} bytes", most=_MOST_REQUEST_BYTES))
         site = read_site_file(self._site_file)  # what its owner has changed holds at once
         if site.home is None:
-            self._connection.fail(channel, "broken", "The file of the site names no “home” of a store.")
+            self._connection.fail(channel, "broken", say("The file of the site names no “home” of a store."))
             return
         self._lanes.ask(Reading(channel, (expid, what), make_request(site, arguments), now))
 
     def cancel(self, channel: int) -> None:
         """Leave a request that nobody waits for."""
         if self._answers.cancel(channel) or self._lanes.cancel(channel):
-            self._connection.fail(channel, "cancelled", "Nobody waits for it.")
+            self._connection.fail(channel, "cancelled", say("Nobody waits for it."))
 
     def turn(self, now: float) -> None:
         """Pass on what has been read."""

@@ -16,6 +16,7 @@ from autosubmit_portal.agent.run_directory import Look, Piece, RunDirectory, Sta
 from autosubmit_portal.agent.site_file import COMMAND, PACKAGE, SiteFile, read_site_file, take_procedure
 from autosubmit_portal.agent.spool import Outcome, Spool, Start
 from autosubmit_portal.agent.warm import WarmAutosubmit
+from autosubmit_portal.sentences import say
 
 MOST_OUTPUT_BYTES = 128 * 1024
 MOST_WAIT_SECONDS = 30
@@ -66,7 +67,13 @@ class Commands:
         name = take_text(arguments, "program") if "program" in arguments else ""
         program, profile = site.find_program(name), site.choose_profile(take_text(arguments, "profile"), person)
         if program is None:
-            return _refuse(f"The site has no program {name!a}. There are: {', '.join(site.programs) or 'none'}.")
+            return _refuse(
+                say(
+                    "The site has no program {name}. There are: {names}.",
+                    name=ascii(name),
+                    names=", ".join(site.programs) or "none",
+                )
+            )
         reason = _explain_refusal(site, kind, words, account) or _explain_no_profile(site, profile, person)
         if not reason and not self.spool.find(key).look().has_started:
             reason = _explain_moment(site, words[0], arguments)
@@ -129,11 +136,13 @@ class Waiting:
 def _explain_refusal(site: SiteFile, kind: str, words: Sequence[str], account: str) -> str:
     """Return why the site does not let this be started; blank if it does."""
     if kind not in site.kinds:
-        return f"The site does not let {kind!a} be started here."
+        return say("The site does not let {kind} be started here.", kind=ascii(kind))
     if not words or words[0] not in site.kinds[kind]:
-        return f"The site does not let {kind!a} start {' '.join(words[:1])!a}."
+        return say(
+            "The site does not let {kind} start {command}.", kind=ascii(kind), command=ascii(" ".join(words[:1]))
+        )
     if account and account not in site.accounts:
-        return f"The site does not let anything run as {account!a}."
+        return say("The site does not let anything run as {account}.", account=ascii(account))
     return ""
 
 
@@ -154,9 +163,10 @@ def _explain_no_profile(site: SiteFile, profile: str, person: str) -> str:
     if profile in site.profiles:
         return ""
     if profile or not site.people:
-        return f"The site has no profile {profile!a}."
-    return (
-        f"The site maps no profile to {person!a}: the file of the site has neither {person!a} nor '*' under “people”."
+        return say("The site has no profile {profile}.", profile=ascii(profile))
+    return say(
+        "The site maps no profile to {person}: the file of the site has neither {person} nor '*' under “people”.",
+        person=ascii(person),
     )
 
 

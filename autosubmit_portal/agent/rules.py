@@ -3,6 +3,7 @@
 import platform
 
 from autosubmit_portal.agent.site_file import SiteFile
+from autosubmit_portal.sentences import say
 
 
 def explain_rule(site: SiteFile, command: str) -> str:
@@ -16,4 +17,12 @@ def explain_rule(site: SiteFile, command: str) -> str:
         is_refused = rc is not None and command in list_refused(rc, platform.node())
     except (BadRules, BrokenStore):
         return ""
-    return f"[hosts] in the rc file of Autosubmit does not let {platform.node()} run {command!a}." if is_refused else ""
+    return (
+        say(
+            "[hosts] in the rc file of Autosubmit does not let {host} run {command}.",
+            host=platform.node(),
+            command=ascii(command),
+        )
+        if is_refused
+        else ""
+    )

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from autosubmit_portal.agent import accounts, files, launcher
 from autosubmit_portal.agent.host import Identity, Place, read_identity, read_process_start
+from autosubmit_portal.sentences import say
 
 MOST_OUTPUT_BYTES = 64 * 1024 * 1024
 KEPT_OUTPUT_BYTES = 8 * 1024 * 1024
@@ -26,7 +27,7 @@ ROOM_BYTES = 64 * 1024
 # Autosubmit saves its job list before it ends; that takes seconds on ten thousand jobs.
 PATIENCE_SECONDS = 15.0
 
-GONE = "Its launcher is gone without an exit status."
+GONE = say("Its launcher is gone without an exit status.")
 _GIVEN_UP = "given up"
 # Runs of before the identity was kept have no more than the first two words.
 _PID = re.compile(r"(\d+) (\d*)(?: (\S+) (\S+) (\S+))?")
@@ -49,7 +50,7 @@ class State(Enum):
     UNKNOWN = "unknown"
 
 
-_FORGOTTEN = "It has ended, and its portal let it be forgotten."
+_FORGOTTEN = say("It has ended, and its portal let it be forgotten.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ class Look:
 
 
 _FROM_AFAR = {
-    Place.ELSEWHERE: Look(State.UNKNOWN, why="It was started on another host, or in another PID namespace."),
-    Place.BEFORE_RESTART: Look(State.ENDED, why="The host was restarted since."),
+    Place.ELSEWHERE: Look(State.UNKNOWN, why=say("It was started on another host, or in another PID namespace.")),
+    Place.BEFORE_RESTART: Look(State.ENDED, why=say("The host was restarted since.")),
 }
 
 

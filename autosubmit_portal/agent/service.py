@@ -18,6 +18,7 @@ from autosubmit_portal.agent.requests import Commands
 from autosubmit_portal.agent.site_file import BadSiteFileError
 from autosubmit_portal.agent.stream import Stream
 from autosubmit_portal.agent.watching import Watching
+from autosubmit_portal.sentences import say
 
 TICK_SECONDS = 1.0
 # How soon the time is noticed of what goes on; its answer is heard at once.
@@ -109,7 +110,7 @@ class Agent:
                 "watch": Watching(self._site_file, self._connection),
             }
         except (BadSiteFileError, OSError, ValueError) as error:
-            self._connection.close(f"The agent cannot work: {error}")
+            self._connection.close(say("The agent cannot work: {error}", error=error))
 
     def _answer(self, commands: Commands, request: Request) -> None:
         try:
@@ -123,9 +124,13 @@ class Agent:
                 answer = commands.answers[request.name]
                 self._connection.answer(request.channel, answer(request.arguments))
             else:
-                self._connection.fail(request.channel, "unknown", f"There is no request {request.name!a}.")
+                self._connection.fail(
+                    request.channel, "unknown", say("There is no request {request}.", request=ascii(request.name))
+                )
         except ValueError as error:  # a ProtocolError is one
-            self._connection.fail(request.channel, "invalid", f"The request is not understood: {error}.")
+            self._connection.fail(
+                request.channel, "invalid", say("The request is not understood: {error}.", error=error)
+            )
         except (OSError, BadSiteFileError) as error:
             self._connection.fail(request.channel, "failed", f"{error}")
 

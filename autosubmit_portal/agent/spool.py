@@ -15,6 +15,7 @@ from pathlib import Path
 
 from autosubmit_portal.agent import accounts, files
 from autosubmit_portal.agent.run_directory import RunDirectory, State
+from autosubmit_portal.sentences import add, say
 
 _NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # What a portal of before agents has started: number of the action, number of the step.
@@ -90,18 +91,20 @@ class Spool:
         """Take a run directory for a request; return why its command is not to be started, if it is not."""
         self._make(run)
         if run.is_forgotten:
-            return Start(Outcome.REFUSED, "The command of this key was forgotten.")
+            return Start(Outcome.REFUSED, say("The command of this key was forgotten."))
         if not run.take(digest):
-            return Start(Outcome.REFUSED, "Another request was made with this key.")
+            return Start(Outcome.REFUSED, say("Another request was made with this key."))
         state = run.look().state
         if state is State.GIVEN_UP:
-            return Start(Outcome.REFUSED, "The command of this key was given up.")
+            return Start(Outcome.REFUSED, say("The command of this key was given up."))
         return None if state is State.NOT_STARTED else Start(Outcome.STARTED_BEFORE)
 
     def _explain_failure(self, error: OSError) -> str:
-        remedy = "Make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Let the agent's account write"
-        reason = error.strerror or str(error)
-        return f"The agent cannot write in {self.folder}: {reason}. {remedy} there, then request the action again."
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        said = say("The agent cannot write in {folder}: {error}.", folder=self.folder, error=error.strerror or error)
+        room = say("Make room there, then request the action again.")
+        rights = say("Let the agent's account write there, then request the action again.")
+        return add(said, room if is_full else rights)
 
     def give_up(self, key: str) -> bool:
         """Make sure that the command of a key never starts, though the key was never heard of; False if it has."""
@@ -142,5 +145,5 @@ def _give_up(run: RunDirectory) -> bool:
 
 def _check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!a} is no key.")
+        raise ValueError(say("{name} is no key.", name=ascii(name)))
     return name

@@ -14,6 +14,7 @@ from autosubmit_portal.agent.reading import make_folder
 from autosubmit_portal.agent.site_file import read_site_file
 from autosubmit_portal.agent.watch.left_out import LeftOut
 from autosubmit_portal.agent.watch.request import find_place, tell_place, understand
+from autosubmit_portal.sentences import add, say
 
 # Of a pass each part ends after 1.5 s; a longer one hangs on a disk.
 ANSWER_SECONDS = 10.0
@@ -66,9 +67,9 @@ class Watching:
         understand(arguments)
         place = find_place(read_site_file(self._site_file))  # what its owner has changed holds at once
         if place is None:
-            self._connection.fail(channel, "broken", "The file of the site names no “home” of a store.")
+            self._connection.fail(channel, "broken", say("The file of the site names no “home” of a store."))
         elif now < self._paused_until:
-            again = f"It is looked at again in {self._paused_until - now:.0f} s."
+            again = say("It is looked at again in {seconds} s.", seconds=f"{self._paused_until - now:.0f}")
             self._connection.fail(channel, "busy", f"{self._trouble} {again}")
         else:
             self._waiting.append(_Request(channel, {"place": tell_place(place), "asked": arguments}))
@@ -79,7 +80,7 @@ class Watching:
         for request in of_channel:
             request.is_awaited = False
         if of_channel or self._answers.cancel(channel):
-            self._connection.fail(channel, "cancelled", "Nobody waits for it.")
+            self._connection.fail(channel, "cancelled", say("Nobody waits for it."))
 
     def turn(self, now: float) -> None:
         """Hear the child, look at the time, ask the next thing, and pass on what was answered."""
@@ -105,7 +106,7 @@ class Watching:
         try:
             heard = process.hear()
         except EOFError:
-            self._leave(now, "broken", "What looks at the store has ended: it may have taken too much memory.")
+            self._leave(now, "broken", say("What looks at the store has ended: it may have taken too much memory."))
             return
         if process.is_ready and not was_ready:
             self._since = now  # to start it may take longer than to answer
@@ -115,12 +116,16 @@ class Watching:
     def _leave_hanging(self, now: float) -> None:
         """Leave a child that hangs. One on which it hangs is left out, until that child has gone at the earliest."""
         expid, process = self._left_out.read_mark(), self._process
-        trouble = f"{expid or 'The store'} does not answer within {ANSWER_SECONDS:.0f} s: a disk may hang."
-        if expid:
-            trouble += f" It is left out for {self._left_out.add(expid, now):.0f} s."
-        self._leave(now, "unanswered", trouble)
+        self._leave(now, "unanswered", self._explain_hanging(expid, now))
         if process:
             self._dying[process] = expid
+
+    def _explain_hanging(self, expid: str, now: float) -> str:
+        seconds = f"{ANSWER_SECONDS:.0f}"
+        if not expid:
+            return say("The store does not answer within {seconds} s: a disk may hang.", seconds=seconds)
+        said = say("{expid} does not answer within {seconds} s: a disk may hang.", expid=expid, seconds=seconds)
+        return add(said, say("It is left out for {seconds} s.", seconds=f"{self._left_out.add(expid, now):.0f}"))
 
     def _finish(self, heard: Heard, now: float) -> None:
         request, self._asked, self._since, self._pause = self._asked, None, now, 0.0
@@ -139,12 +144,12 @@ class Watching:
             left_out = {*self._left_out.list(now), *filter(None, self._dying.values())}
             self._process.ask({**self._asked.message, "left_out": [*left_out]})
         except OSError as error:
-            self._leave(now, "failed", f"The store cannot be looked at: {error}.")
+            self._leave(now, "failed", say("The store cannot be looked at: {error}.", error=error))
 
     def _start(self) -> Process:
         """Start a child. Raises OSError."""
         if len(self._dying) >= MOST_STUCK:
-            raise OSError(f"{MOST_STUCK} processes hang on a disk")
+            raise OSError(say("{number} processes hang on a disk", number=MOST_STUCK))
         self._left_out.clear_mark()
         process = Process(self._folder, module=WATCHER, shared=[self._left_out.mark])
         self._selector.register(process, selectors.EVENT_READ)

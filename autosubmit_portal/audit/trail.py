@@ -16,6 +16,7 @@ from django.utils import timezone
 from autosubmit_portal.audit import chain, syslog, tally
 from autosubmit_portal.audit.models import AuditEntry, Tally
 from autosubmit_portal.audit.origin import Origin
+from autosubmit_portal.sentences import say
 
 Draft = dict[str, Any]
 """An entry that is not recorded yet, by its columns."""
@@ -113,7 +114,12 @@ def _summarise(count: Tally) -> Draft:
         "action_id": None,
         "kind": "",
         "details": {"more": count.held, "since": since, "until": until},
-        "message": f"And {count.held:,} more from {since} to {until}, which were counted and not recorded one by one.",
+        "message": say(
+            "And {count} more from {since} to {until}, which were counted and not recorded one by one.",
+            count=f"{count.held:,}",
+            since=since,
+            until=until,
+        ),
     }
 
 

@@ -4,6 +4,8 @@ from django.db import connection
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
+from autosubmit_portal.sentences import say
+
 _TABLE = "audit_auditentry"
 _REFUSAL = "audit entries are never changed or deleted"
 # `INSERT OR REPLACE` deletes without asking the trigger for that, unless the connection wants it to.
@@ -42,7 +44,9 @@ _LOOK = {
         (_TABLE, _BODY),
     ),
 }
-REMEDY = "Entries can be changed in the database: make it again (docs/audit.md, “Triggers”), then find out who did it."
+REMEDY = say(
+    "Entries can be changed in the database: make it again (docs/audit.md, “Triggers”), then find out who did it."
+)
 
 
 def find_missing() -> list[str]:

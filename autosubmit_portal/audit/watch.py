@@ -14,9 +14,11 @@ from django.db import models, transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.http import HttpRequest
 from django.utils.encoding import force_str
+from django.utils.translation import override
 
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin, get_client_address, get_current_origin, get_door
+from autosubmit_portal.sentences import say
 
 _SECRET_FIELDS = frozenset({"password", "digest"})
 _UNWATCHED_FIELDS = frozenset({"last_login"})
@@ -108,7 +110,7 @@ def _compare(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[st
 
 
 def _record_change(instance: models.Model, what: str, details: dict[str, Any]) -> None:
-    name = str(instance._meta.verbose_name).replace(" ", "_").lower()
+    name = instance._meta.verbose_name_raw.replace(" ", "_").lower()
     trail.record(f"{name}.{what}", origin=get_current_origin(), subject=f"{name} {instance}", details=details)
     announce()
 
@@ -118,7 +120,9 @@ def _record_relation(instance: models.Model, action: str, model: type[models.Mod
         return
     rows = model._default_manager.filter(pk__in=pk_set) if pk_set else model._default_manager.none()
     if rows or action == "pre_clear":
-        details = {action.split("_")[1]: [str(row) for row in rows], "of": str(model._meta.verbose_name_plural)}
+        with override(None):  # the trail is in English, whatever language the page speaks
+            of = str(model._meta.verbose_name_plural)
+        details = {action.split("_")[1]: [str(row) for row in rows], "of": of}
         _record_change(instance, "permissions_changed", details)
 
 
@@ -134,7 +138,10 @@ def _record_sign_out(request: HttpRequest, user: Any, **_: Any) -> None:
 
 
 def _record_failure(
-    credentials: dict[str, Any], request: HttpRequest | None = None, reason: str = "Wrong name or password.", **_: Any
+    credentials: dict[str, Any],
+    request: HttpRequest | None = None,
+    reason: str = say("Wrong name or password."),
+    **_: Any,
 ) -> None:
     if getattr(request, "axes_locked_out", False):
         return  # access/sign_in/lockout.py records the lockout

@@ -29,15 +29,37 @@ EVENTS = (
     *("api_token.limited", "api_token.used", "audit.exported", "delegation.refused", "experiment.program_chosen"),
     *("host.call_empty_refused", "host.called_empty", "lockout.lifted", "sign_in.ended", "sign_in.failed"),
     *("sign_in.succeeded", "freeze.refused", "note.refused", "note.acknowledged", "note.written", "note.removed"),
+    *("action.approval_refused", "action.call_lost_refused", "action.cancel_refused", "action.command_started"),
+    *("action.found_started", "action.signalled_again", "api_token.refused", "api_token.revoke_refused"),
+    *("audit.sealed", "delegation.made", "experiment.program_refused", "freeze.made", "sign_in.locked_out"),
+    *("group.permissions_changed", "team.experiment_added", "user.permissions_changed"),
     *("second_factor.added", "second_factor.removed", "second_factor.used", "delegation.revoked", "freeze.ended"),
     *(f"experiment.{happened}_outside" for happened in (*acts.OUTSIDE_WORDS, "run_ended")),
 )
 WATCHED = ("site", "host", "api_token", "team", "membership", "coverage", "team_experiment", "site_role")
 MORE_WATCHED = ("site_account", "site_policy", "user", "group", "delegation", "freeze")
+# What the details of entries are called, without those of single fields that were changed.
+DETAILS = (
+    *("parameters", "command", "is dry run", "unix name", "awaits approval", "approved by", "exit status"),
+    *("job changes", "changes", "added", "removed", "add", "remove", "clear", "of", "jobs", "commands"),
+    *("owner", "ending", "step", "pid", "evidence", "refused", "more", "since", "until", "freeze", "platform"),
+    *("starts at", "ends at", "note", "job", "acknowledges", "pinned", "type", "format", "query", "delegation"),
+    *("grantor", "grantee", "role", "team", "program", "first id", "last id", "entries", "previous"),
+    *("last digest", "file"),
+)
+# How people came in, of which each request knows (`Origin.credential`).
+CREDENTIALS = ("session", "API token {token}", "OIDC bearer {client}", "Unix account {name}")
+# What an agent and the gateway have looked at (`agent.examination`, `gateway.doctor`).
+EXAMINED = (
+    *("gateway", "channel", "walls", "agent", "clock", "site file", "python", "program", "programs", "store", "spool"),
+    *("processes", "machine", "sessions", "kinds", "profiles", "rules", "umask"),
+)
+SUBJECTS = ("freeze", "audit trail", "activity", "many names and addresses", "single sign-on")
 # Models that people change by forms, and fields that lists of the others have as columns.
 EDITED = ("site", "host", "team", "membership", "coverage", "teamexperiment", "siterole", "siteaccount", "sitepolicy")
 SHOWN_FIELDS = (
     *("site", "expid", "name", "owner", "hpc", "version", "section", "member", "chunk", "platform", "description"),
+    *("state", "kind", "requested_at", "door"),
     *("username", "user", "role", "source", "unix_name", "queue", "autosubmit_version", "expid_pattern", "split"),
 )
 # What the permissions allow that are no model's (`experiments.permissions`), besides the kinds.
@@ -82,7 +104,7 @@ def list_words() -> Iterator[str]:
         acts.SOMEBODY,
         *script_words.WORDS,
     )
-    yield from PERMISSIONS
+    yield from (*PERMISSIONS, *DETAILS, *CREDENTIALS, *EXAMINED, *SUBJECTS)
     for said in EVIDENCE:
         yield from (said, said[:1].upper() + said[1:])
     yield from (describe_period(name) for name in PERIODS)
@@ -122,7 +144,7 @@ def _list_of_model(model: type[Model]) -> Iterator[str]:
     for field in model._meta.get_fields():
         if isinstance(field, Field) and field.name in SHOWN_FIELDS:
             yield str(field.verbose_name)
-        if isinstance(field, Field) and model._meta.model_name in EDITED and field.editable:
+        if isinstance(field, Field) and model._meta.model_name in EDITED and (field.editable or field.name == "source"):
             yield from (str(field.verbose_name), str(field.help_text))
 
 

@@ -8,8 +8,9 @@ from websockets.server import ServerProtocol
 from autosubmit_portal.agent.protocol import Client
 from autosubmit_portal.gateway.channel import Channel
 from autosubmit_portal.gateway.web_socket_stream import WebSocketStream
+from autosubmit_portal.sentences import say
 
-NOT_CALLED = "Its agent has not called yet."
+NOT_CALLED = say("Its agent has not called yet.")
 # An agent that has been let in starts Python before it says hello.
 GREETING_SECONDS = 10.0
 
@@ -39,8 +40,8 @@ class CalledChannel(Channel):
     def let_in(self, connected: socket.socket, protocol: ServerProtocol, shown: str, now: float) -> None:
         """Take a stream whose agent has shown a token of this digest; one that was there is left."""
         if self.stream:
-            self.stream.connection.close("The agent has called anew, and this stream was silent.")
-            self.close("The agent was silent and has called anew.", now)
+            self.stream.connection.close(say("The agent has called anew, and this stream was silent."))
+            self.close(say("The agent was silent and has called anew."), now)
         self._shown, self._socket, self._let_in_at, self.heard_at = shown, connected, now, now
         self.stream = WebSocketStream(Client({"portal": self._portal}, now), connected.fileno(), protocol)
 
@@ -48,8 +49,8 @@ class CalledChannel(Channel):
         """Let in who shows a token of these from now on, and whoever has shown another out."""
         self.digests = digests
         if self.stream and self._shown not in digests:
-            self.stream.connection.close("The token was revoked.")
-            self.close("Its token was revoked.", now)
+            self.stream.connection.close(say("The token was revoked."))
+            self.close(say("Its token was revoked."), now)
 
     def note_refusal(self, reason: str) -> None:
         """Keep why somebody who called as this host was not let in."""

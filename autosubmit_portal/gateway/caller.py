@@ -9,6 +9,7 @@ from autosubmit_portal.agent.protocol import Answer, Client, Data, Event, Failur
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.stream import Stream
 from autosubmit_portal.gateway import sockets
+from autosubmit_portal.sentences import say
 
 
 class Unanswered(Exception):
@@ -55,7 +56,7 @@ class _Call:
         try:
             self._socket = sockets.connect(place, seconds)
         except OSError as error:
-            raise NoGateway(f"The gateway cannot be reached: {error}.") from error
+            raise NoGateway(say("The gateway cannot be reached: {error}.", error=error)) from error
         self._client = Client({}, time.monotonic())
         self._stream = Stream(self._client, self._socket.fileno(), self._socket.fileno())
 
@@ -73,7 +74,7 @@ class _Call:
         try:
             channel = self._client.request(name, arguments, time.monotonic())
         except ProtocolError as error:
-            raise Refused("invalid", f"The request is {error}.") from error
+            raise Refused("invalid", say("The request is {error}.", error=error)) from error
         data = bytearray()
         while True:
             for event in self._turn():
@@ -97,9 +98,9 @@ class _Call:
         """Pass on what there is, or wait for it."""
         left = self._deadline - time.monotonic()
         if self._client.is_closed:
-            raise Unanswered(f"The gateway is gone: {self._client.closed_because}")
+            raise Unanswered(say("The gateway is gone: {reason}", reason=self._client.closed_because))
         if left <= 0:
-            raise Unanswered("The gateway has not answered in time.")
+            raise Unanswered(say("The gateway has not answered in time."))
         events = self._stream.write()
         poll = select.poll()
         writes = select.POLLOUT if self._stream.has_something_to_write else 0

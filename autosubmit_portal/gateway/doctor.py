@@ -10,10 +10,13 @@ from autosubmit_portal.agent.host import read_identity
 from autosubmit_portal.agent.protocol import ProtocolError
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.gateway.caller import Refused, Unanswered, ask, list_hosts
+from autosubmit_portal.sentences import marked, say
 
 # Longer than a gateway waits for an agent.
 SECONDS = 50.0
 MOST_CLOCK_SECONDS = 5.0
+_AS_PORTAL = marked("Commands run as {account}, as the portal does: what experiments bring along reads its secrets.")
+_AS_GATEWAY = marked("Commands run as {account}, as the gateway does: what experiments bring along reads its secrets.")
 
 
 def examine(place: Path, host: str, seconds: float = SECONDS) -> list[Finding]:
@@ -21,16 +24,20 @@ def examine(place: Path, host: str, seconds: float = SECONDS) -> list[Finding]:
     try:
         answer = list_hosts(place, seconds)
     except (Refused, Unanswered) as error:
-        return [Finding(Level.FAIL, "gateway", str(error), "Start it: systemctl start autosubmit-portal-gateway.")]
+        return [Finding(Level.FAIL, "gateway", str(error), say("Start it: systemctl start autosubmit-portal-gateway."))]
     known = answer["hosts"].get(host)
     if known is None:
-        text = f"The gateway knows no host {host}."
-        return [Finding(Level.FAIL, "channel", text, "Name it in the file of hosts.")]
+        text = say("The gateway knows no host {host}.", host=host)
+        return [Finding(Level.FAIL, "channel", text, say("Name it in the file of hosts."))]
     if not known["is_connected"]:
-        text = f"There has been no connection for {known['for_seconds']} s. {known['reason']}"
+        text = say(
+            "There has been no connection for {seconds} s. {reason}",
+            seconds=known["for_seconds"],
+            reason=known["reason"],
+        )
         return [Finding(Level.FAIL, "channel", text, known["remedy"])]
     facts = known["facts"]
-    text = f"Open for {known['for_seconds']} s, as {facts.get('account', '?')}."
+    text = say("Open for {seconds} s, as {account}.", seconds=known["for_seconds"], account=facts.get("account", "?"))
     return [
         Finding(Level.OK, "channel", text),
         _look_at_walls(facts, answer["account"]),
@@ -40,12 +47,14 @@ def examine(place: Path, host: str, seconds: float = SECONDS) -> list[Finding]:
 
 def _look_at_walls(facts: Message, gateway: str) -> Finding:
     """Tell whether what an experiment brings along runs as an account of ours, on this host."""
-    ours = {accounts.get_name(os.getuid()): "portal", gateway: "gateway"}
-    whose = ours.get(str(facts.get("account")))
-    if facts.get("machine") != read_identity().machine or not whose:
-        return Finding(Level.OK, "walls", "Commands run as an account that neither portal nor gateway has.")
-    text = f"Commands run as {facts['account']}, as the {whose} does: what experiments bring along reads its secrets."
-    return Finding(Level.WARN, "walls", text, "Reach the host by sudo or ssh, with the accounts of docs/operations.md.")
+    ours = {accounts.get_name(os.getuid()): _AS_PORTAL, gateway: _AS_GATEWAY}
+    form = ours.get(str(facts.get("account")))
+    if facts.get("machine") != read_identity().machine or not form:
+        return Finding(Level.OK, "walls", say("Commands run as an account that neither portal nor gateway has."))
+    text = say(form, account=facts["account"])
+    return Finding(
+        Level.WARN, "walls", text, say("Reach the host by sudo or ssh, with the accounts of docs/operations.md.")
+    )
 
 
 def _ask_agent(place: Path, host: str, seconds: float) -> list[Finding]:
@@ -56,8 +65,8 @@ def _ask_agent(place: Path, host: str, seconds: float) -> list[Finding]:
     except (Refused, Unanswered) as error:
         return [Finding(Level.FAIL, "agent", str(error))]
     except ProtocolError as error:
-        text = f"What the agent says is not understood: {error}."
-        return [Finding(Level.FAIL, "agent", text, "Install the agent of this portal there.")]
+        text = say("What the agent says is not understood: {error}.", error=error)
+        return [Finding(Level.FAIL, "agent", text, say("Install the agent of this portal there."))]
 
 
 def _compare_clocks(clocks: object, took: float) -> Finding:
@@ -67,7 +76,9 @@ def _compare_clocks(clocks: object, took: float) -> Finding:
     ahead = (clocks[1] - clocks[0]) / 1000
     surely = min(ahead, 0) + max(ahead - took, 0)
     if abs(surely) <= MOST_CLOCK_SECONDS:
-        return Finding(Level.OK, "clock", "It agrees with that of the portal.")
-    direction = "ahead of" if surely > 0 else "behind"
-    text = f"It is {abs(surely):.0f} s {direction} that of the portal: times in logs and rows do not agree."
-    return Finding(Level.WARN, "clock", text, "Let both hosts keep the time, with chrony or systemd-timesyncd.")
+        return Finding(Level.OK, "clock", say("It agrees with that of the portal."))
+    seconds = f"{abs(surely):.0f}"
+    before = say("It is {seconds} s ahead of that of the portal: times in logs and rows do not agree.", seconds=seconds)
+    behind = say("It is {seconds} s behind that of the portal: times in logs and rows do not agree.", seconds=seconds)
+    text = before if surely > 0 else behind
+    return Finding(Level.WARN, "clock", text, say("Let both hosts keep the time, with chrony or systemd-timesyncd."))

@@ -22,6 +22,7 @@ from websockets.server import ServerProtocol
 from autosubmit_portal.agent.protocol import limits
 from autosubmit_portal.gateway.called_channel import CalledChannel
 from autosubmit_portal.gateway.channels import digest_token
+from autosubmit_portal.sentences import say
 
 MOST_HANDSHAKES = 100
 MOST_HEAD_BYTES = 16 * 1024
@@ -33,8 +34,8 @@ _WRONG_PER_SECOND, _WRONG_AT_ONCE = 0.2, 20
 _SILENT = logging.getLogger(__name__)
 _SILENT.disabled = True
 _BEARER = re.compile(r"Bearer ([!-~]{1,512})")
-WRONG = "Somebody has called as this host with a token that is not valid."
-OF_ANOTHER = "Somebody has called as this host with the token of another host."
+WRONG = say("Somebody has called as this host with a token that is not valid.")
+OF_ANOTHER = say("Somebody has called as this host with the token of another host.")
 
 
 @dataclass(eq=False, slots=True)
@@ -136,7 +137,7 @@ class Entrance:
         """Return the channel of the host that is called as, and the digest of the token. Raises _Refused."""
         path, query, _ = request.path.partition("?")
         if query:  # logs of proxies keep it
-            raise _Refused(HTTPStatus.BAD_REQUEST, "The address must have no query.")
+            raise _Refused(HTTPStatus.BAD_REQUEST, say("The address must have no query."))
         host = path.rpartition("/")[2]
         shown = _digest_shown(request)
         channel = channels.get(host)
@@ -144,22 +145,22 @@ class Entrance:
             is_others = any(_is_among(shown, other.digests) for other in channels.values())
             raise self._refuse_token(host, channel, OF_ANOTHER if is_others else WRONG, now)
         if channel.has_agent(now):
-            raise _Refused(HTTPStatus.CONFLICT, "An agent of this host has called already, and is there.")
+            raise _Refused(HTTPStatus.CONFLICT, say("An agent of this host has called already, and is there."))
         return channel, shown
 
     def _refuse_token(self, host: str, channel: CalledChannel | None, reason: str, now: float) -> "_Refused":
         """Tell those who look after the gateway, but not of each of very many."""
         if not self._wrong.take(now):
             self._untold += 1
-            return _Refused(HTTPStatus.TOO_MANY_REQUESTS, "There are too many calls with wrong tokens.")
+            return _Refused(HTTPStatus.TOO_MANY_REQUESTS, say("There are too many calls with wrong tokens."))
         if channel:
             channel.note_refusal(reason)
         more = f" {self._untold} more were not told." if self._untold else ""
         print(f"{host[:100]!a}: {reason}{more}", file=sys.stderr, flush=True)
         self._untold = 0
         if reason == OF_ANOTHER:
-            return _Refused(HTTPStatus.FORBIDDEN, "The token is that of another host.")
-        return _Refused(HTTPStatus.UNAUTHORIZED, "The token is not valid for this host.")
+            return _Refused(HTTPStatus.FORBIDDEN, say("The token is that of another host."))
+        return _Refused(HTTPStatus.UNAUTHORIZED, say("The token is not valid for this host."))
 
 
 class _Refused(Exception):

@@ -8,6 +8,7 @@ from contextlib import suppress
 from autosubmit_portal.agent.protocol import Client, Event
 from autosubmit_portal.agent.stream import Stream
 from autosubmit_portal.gateway.channel import Channel
+from autosubmit_portal.sentences import say
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 60.0
 # A channel that has held for so long was a good one.
@@ -21,7 +22,7 @@ class ProgramChannel(Channel):
 
     def __init__(self, command: Sequence[str], portal: str, now: float) -> None:
         super().__init__(portal, now)
-        self.reason = "It has not been reached yet."
+        self.reason = say("It has not been reached yet.")
         self.command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._complaint = b""
@@ -87,7 +88,7 @@ class ProgramChannel(Channel):
                 self.command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )
         except OSError as error:
-            self.close(f"Its channel cannot be opened: {error}.", now)
+            self.close(say("Its channel cannot be opened: {error}.", error=error), now)
             return
         self._process = process
         if process.stdin and process.stdout and process.stderr:

@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from autosubmit_portal.agent.protocol import Answer, Client, Failure, ProtocolError, Server
+from autosubmit_portal.sentences import say
 
 
 @dataclass(eq=False, slots=True)
@@ -69,4 +70,4 @@ class Relay:
             try:
                 self.caller.answer(self.caller_channel, event.value)
             except ProtocolError as error:  # written by us it is longer than what the agent wrote
-                self.fail("invalid", f"The answer is {error}.")
+                self.fail("invalid", say("The answer is {error}.", error=error))

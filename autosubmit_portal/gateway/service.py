@@ -32,6 +32,7 @@ from autosubmit_portal.gateway.entrance import Entrance
 from autosubmit_portal.gateway.hosts import BadHostsFileError, read_hosts
 from autosubmit_portal.gateway.program_channel import ProgramChannel
 from autosubmit_portal.gateway.relay import Relay
+from autosubmit_portal.sentences import say
 
 READING = frozenset({"look", "read", "watch", "doctor"})
 ACTING = READING | {"start", "end", "interrupt", "give_up", "forget"}
@@ -128,7 +129,7 @@ class Gateway:
         for name, channel in tuple(self._channels.items()):
             if not _follow_way(channel, ways.get(name), now):
                 del self._channels[name]
-                channel.close("It is not in the file of hosts any more.", now)
+                channel.close(say("It is not in the file of hosts any more."), now)
                 if isinstance(channel, ProgramChannel):
                     self._left.append(channel)
         for name in ways.keys() - self._channels.keys():
@@ -185,7 +186,7 @@ class Gateway:
         """Say of what was asked and not answered that nobody knows what became of it."""
         for relay in [relay for relay in self._relays if relay.client is client]:
             self._relays.remove(relay)
-            relay.fail("unanswered", f"The connection to the host was lost: {reason}")
+            relay.fail("unanswered", say("The connection to the host was lost: {reason}", reason=reason))
 
     def _accept(self, listener: socket.socket, allowed: frozenset[str], now: float) -> None:
         self._asked_at = now
@@ -227,7 +228,9 @@ class Gateway:
             try:
                 self._take_request(caller, event, now)
             except ProtocolError as error:
-                caller.server.fail(event.channel, "invalid", f"The request is not understood: {error}.")
+                caller.server.fail(
+                    event.channel, "invalid", say("The request is not understood: {error}.", error=error)
+                )
         elif isinstance(event, Cancelled):
             for relay in self._relays:
                 if relay.caller is caller.server and relay.caller_channel == event.channel:
@@ -238,16 +241,22 @@ class Gateway:
             caller.server.answer(request.channel, self._describe(now))
             return
         if request.name not in caller.allowed:
-            caller.server.fail(request.channel, "forbidden", f"This socket is not for {request.name!a}.")
+            caller.server.fail(
+                request.channel, "forbidden", say("This socket is not for {request}.", request=ascii(request.name))
+            )
             return
         host = fields.take_text(request.arguments, "host")
         arguments = fields.take_object(request.arguments, "arguments")
         is_for_page = "is_for_page" in request.arguments and fields.take_flag(request.arguments, "is_for_page")
         channel = self._channels.get(host)
         if not channel:
-            caller.server.fail(request.channel, "unknown", f"There is no host {host!a}.")
+            caller.server.fail(request.channel, "unknown", say("There is no host {host}.", host=ascii(host)))
         elif not channel.client:
-            away = f"The host has been away for {now - channel.changed_at:.0f} s. {channel.reason}"
+            away = say(
+                "The host has been away for {seconds} s. {reason}",
+                seconds=f"{now - channel.changed_at:.0f}",
+                reason=channel.reason,
+            )
             caller.server.fail(request.channel, "away", away)
         elif is_for_page and channel.is_silent(now):
             caller.server.fail(request.channel, "unanswered", _describe_silence(channel, now))
@@ -262,7 +271,7 @@ class Gateway:
         try:
             asked = client.request(request.name, arguments, now)
         except Busy as error:
-            caller.fail(request.channel, "busy", f"The host is busy. {error}")
+            caller.fail(request.channel, "busy", say("The host is busy. {error}", error=error))
             return None
         most_seconds = READ_SECONDS if request.name == "read" else ANSWER_SECONDS
         self._relays.append(Relay(caller, request.channel, client, asked, now, most_seconds))
@@ -276,7 +285,9 @@ class Gateway:
             if relay.pass_on():
                 self._relays.remove(relay)
             elif relay.is_watched and now > relay.asked_at + relay.most_seconds:
-                relay.fail("unanswered", f"The host has not answered for {relay.most_seconds:.0f} s.")
+                relay.fail(
+                    "unanswered", say("The host has not answered for {seconds} s.", seconds=f"{relay.most_seconds:.0f}")
+                )
                 relay.leave()
             elif relay.is_watched and relay.client in silent and not relay.was_taken(silent[relay.client].heard_at):
                 relay.fail("unanswered", _describe_silence(silent[relay.client], now))
@@ -288,8 +299,8 @@ class Gateway:
         """Leave an agent that beats and does not answer: its requests would be in the way for ever."""
         for channel in self._channels.values():
             if channel.client is client:
-                channel.close("The agent does not answer.", now)
-        self._lose(client, "The agent does not answer.")
+                channel.close(say("The agent does not answer."), now)
+        self._lose(client, say("The agent does not answer."))
 
     def _describe(self, now: float) -> Message:
         hosts = {
@@ -299,7 +310,7 @@ class Gateway:
 
 
 def _describe_silence(channel: Channel, now: float) -> str:
-    return f"The host has been silent for {now - channel.heard_at:.0f} s."
+    return say("The host has been silent for {seconds} s.", seconds=f"{now - channel.heard_at:.0f}")
 
 
 def _describe(channel: Channel, now: float) -> Message:

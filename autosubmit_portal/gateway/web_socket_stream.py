@@ -7,6 +7,7 @@ from websockets.server import ServerProtocol
 
 from autosubmit_portal.agent.protocol import Client, Event
 from autosubmit_portal.agent.stream import Stream
+from autosubmit_portal.sentences import say
 
 # Answers to pings wait here, of somebody who asks and does not read.
 _MOST_UNSENT_BYTES = 1024 * 1024
@@ -28,9 +29,11 @@ class WebSocketStream(Stream):
                 events += self._take_frame(frame, now)
         self._unsent += b"".join(self._protocol.data_to_send())
         if self._protocol.parser_exc:
-            events += self.connection.close(f"The other side sent {_describe(self._protocol.parser_exc)}.")
+            events += self.connection.close(
+                say("The other side sent {what}.", what=_describe(self._protocol.parser_exc))
+            )
         elif len(self._unsent) > _MOST_UNSENT_BYTES:
-            events += self.connection.close("The other side asks for answers that it does not take.")
+            events += self.connection.close(say("The other side asks for answers that it does not take."))
         return events
 
     def _take_frame(self, frame: Frame, now: float) -> list[Event]:
@@ -41,7 +44,7 @@ class WebSocketStream(Stream):
         if frame.opcode in (Opcode.PING, Opcode.PONG):
             return []
         self._protocol.fail(CloseCode.UNSUPPORTED_DATA)
-        return self.connection.close("The other side sent a message that is not one binary frame.")
+        return self.connection.close(say("The other side sent a message that is not one binary frame."))
 
     def _take_bytes(self) -> bytes:
         data = self.connection.take_bytes()

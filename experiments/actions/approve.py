@@ -49,7 +49,7 @@ def reject(action: Action, *, actor: User, origin: Origin, reason: str) -> None:
         origin = _require_second_person(action, actor, origin)
         if not reason.strip():
             raise InvalidParameters({"reason": [say("Say why, for the person who asked.")]})
-        message = f"Rejected by {origin.actor_name}: {reason.strip()}"
+        message = say("Rejected by {name}: {reason}", name=origin.actor_name, reason=reason.strip())
         if not _end(action, message, origin=origin, event="action.rejected", cancelled_by=origin.actor_name):
             raise _make_conflict(action)
     except (policy.Forbidden, Refusal) as refusal:
@@ -108,7 +108,7 @@ def _require_unchanged(action: Action) -> None:
     accounts = Accounts()
     lost = find_lost_right(action, accounts)
     if lost:
-        raise Conflict(f"It could not be asked for any more. {lost}", action.pk)
+        raise Conflict(say("It could not be asked for any more. {reason}", reason=lost), action.pk)
     request = ActionRequest(
         actor=accounts.find_asker(action),
         origin=make_origin_of_worker(action),
@@ -121,11 +121,11 @@ def _require_unchanged(action: Action) -> None:
     try:
         commands = check(permit(request), Facts([request]), recall_workflow).commands
     except (policy.Forbidden, InvalidParameters) as refusal:
-        raise Conflict(f"It could not be asked for any more. {refusal}", action.pk) from refusal
+        raise Conflict(say("It could not be asked for any more. {reason}", reason=refusal), action.pk) from refusal
     if find_changed_account(action):
         raise Conflict(find_changed_account(action), action.pk)
     if commands != action.command:
-        raise Conflict("It would run other commands by now than were asked for. Request it again.", action.pk)
+        raise Conflict(say("It would run other commands by now than were asked for. Request it again."), action.pk)
 
 
 def _approve(action: Action, actor: User, origin: Origin) -> None:

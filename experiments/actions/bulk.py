@@ -8,6 +8,7 @@ from django.db import Error
 
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Origin
+from autosubmit_portal.sentences import add, say
 from experiments.actions.action_request import ActionRequest, record_early_refusal, record_refusal
 from experiments.actions.batches import Answer, request_actions
 from experiments.catalogue.kinds import ActionKind
@@ -79,13 +80,13 @@ def _record_some(asked: BulkRequest, site: str, refused: Sequence[tuple[str, str
     listed = [{"expid": expid, "reason": reason} for expid, reason in refused[:MOST_LISTED]]
     details = {"parameters": dict(asked.parameters), "refused": listed, "more": len(refused) - len(listed)}
     told = " ".join(f"{expid}: {reason}" for expid, reason in refused[:MOST_TOLD])
-    more = f" And {len(refused) - MOST_TOLD:,} more." if len(refused) > MOST_TOLD else ""
+    more = say("And {count} more.", count=f"{len(refused) - MOST_TOLD:,}") if len(refused) > MOST_TOLD else ""
     trail.record(
         "action.refused",
         origin=asked.origin,
-        subject=f"{len(refused):,} experiments",
+        subject=say("{count} experiments", count=f"{len(refused):,}"),
         site=site,
         kind=asked.kind.name,
         details=mask_value(details)[0],
-        message=f"{told}{more}",
+        message=add(told, more),
     )

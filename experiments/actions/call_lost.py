@@ -46,13 +46,15 @@ def tell_hosts(queue_name: str) -> None:
         except commands.Unseen:
             continue
         if not is_given_up:
-            message = "It had started before it was called lost. Look at the experiment: it may run still."
+            message = say("It had started before it was called lost. Look at the experiment: it may run still.")
             record(step.action, "action.found_started", origin=make_origin_of_worker(step.action), message=message)
 
 
 def _call_lost(action: Action, origin: Origin, reason: str) -> None:
     now = timezone.now()
-    message = f"Called lost by {origin.actor_name}, {action.message[:1].lower()}{action.message[1:]} Reason: {reason}"
+    message = say(
+        "Called lost by {name}: {before} Reason: {reason}", name=origin.actor_name, before=action.message, reason=reason
+    )
     with transaction.atomic():
         unseen = Action.objects.filter(pk=action.pk, state=State.RUNNING, step=action.step).exclude(unseen_since=None)
         if not unseen.update(unseen_since=None, ended_at=now):

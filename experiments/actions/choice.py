@@ -60,12 +60,12 @@ def find_changed_choice(action: Action, experiment: Experiment) -> str:
     try:
         parameters = name_chosen_jobs(kind, experiment, action.parameters, _read_jobs_of)
     except Refusal as refusal:
-        return f"It could not be asked for any more. {refusal}"
+        return say("It could not be asked for any more. {reason}", reason=refusal)
     if parameters == action.parameters:  # there is no filter
         return ""
     if kind.make_command_lines(action.site.autosubmit, action.expid, parameters) == action.command:
         return ""
-    return "It would change other jobs by now than were asked for. Request it again."
+    return say("It would change other jobs by now than were asked for. Request it again.")
 
 
 def _read_jobs_of(experiment: Experiment) -> Workflow:

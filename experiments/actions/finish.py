@@ -34,7 +34,9 @@ def finish(action: Action, outcome: Outcome, exit_status: int) -> None:
     changes["job_changes"] = _find_job_changes(action, is_foretold=action.is_dry_run and outcome.succeeded)
     if action.is_dry_run and outcome.succeeded:
         changed = describe_changes(changes["job_changes"])
-        changes["message"] = say("Dry run, nothing was saved. It would change: {changes}.", changes=changed)
+        none = say("Dry run, nothing was saved. No job would change.")
+        would = say("Dry run, nothing was saved. It would change: {changes}.", changes=changed)
+        changes["message"] = would if changed else none
     _end(action, _get_state(outcome), expid=outcome.expid or action.expid, **changes)
 
 
@@ -85,9 +87,9 @@ def call_off(action: Action, message: str, exit_status: int | None = None) -> No
 def lose(action: Action, found: Look) -> None:
     """End a running action whose command left no evidence of its end. It is never started again by itself."""
     if found.is_forgotten:
-        message = (
-            "The command has ended, but how is not known any more: the portal's database is that of before. Check the "
-            "experiment, then request the action again if it is still wanted."
+        message = say(
+            "The command has ended, but how is not known any more: the portal's database is that of "
+            "before. Check the experiment, then request the action again if it is still wanted."
         )
     elif found.has_started:
         message = say(

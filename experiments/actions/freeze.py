@@ -129,7 +129,7 @@ def _record(frozen: Freeze, event: str, origin: Origin) -> None:
     trail.record(
         event,
         origin=origin,
-        subject=f"freeze of {frozen}",
+        subject=say("freeze of {freeze}", freeze=frozen),
         site=frozen.site.slug,
         details=details,
         message=frozen.message,
@@ -138,5 +138,6 @@ def _record(frozen: Freeze, event: str, origin: Origin) -> None:
 
 def _record_if_refused(slug: str, origin: Origin) -> AbstractContextManager[None]:
     """Record what the block refuses about the site with this slug; blank where none is named."""
-    subject, kinds = f"freeze of {slug}".removesuffix(" of "), (policy.Forbidden, Refusal)
+    subject = say("freeze of {freeze}", freeze=slug) if slug else "freeze"
+    kinds = (policy.Forbidden, Refusal)
     return trail.record_if_refused("freeze.refused", *kinds, origin=origin, subject=subject, site=slug)

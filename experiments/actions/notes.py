@@ -7,6 +7,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import override
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit import trail
@@ -124,10 +125,11 @@ def _find_state(plan: NotePlan) -> str:
         return ""
     state = get_state(plan.experiment, plan.acknowledges)
     if not state:
-        what = Acknowledged(plan.acknowledges).label.lower()
+        with override(None):
+            what = say(str(Acknowledged(plan.acknowledges).label))
         raise Conflict(
             say(
-                "There is nothing to acknowledge on {experiment}: {what} is over already.",
+                "There is nothing to acknowledge on {experiment}: “{what}” is over already.",
                 experiment=plan.experiment,
                 what=what,
             )

@@ -51,7 +51,7 @@ def _make_validators(option: Option) -> list[Any]:
 
 
 def _make_choice(option: Option, **kwargs: Any) -> serializers.Field[Any, Any, Any, Any]:
-    message = "“{input}” is not one of " + ", ".join(option.choices) + "."
+    message = say("“{input}” is not one of {choices}.", input="{input}", choices=", ".join(option.choices))
     return serializers.ChoiceField(choices=option.choices, error_messages={"invalid_choice": message}, **kwargs)
 
 

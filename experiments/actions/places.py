@@ -6,7 +6,7 @@ host may run is refused when it is asked for.
 
 from collections.abc import Collection, Mapping, Sequence
 
-from autosubmit_portal.sentences import say
+from autosubmit_portal.sentences import marked, say
 from experiments import hosts
 from experiments.actions.refusals import Conflict
 from experiments.autosubmit.command import Command
@@ -124,16 +124,19 @@ def _list_able(
     return able
 
 
+_AT_RUN = marked(
+    "`autosubmit {name}` cannot run here: [hosts] in the rc file of Autosubmit does not allow it on {named}, "
+    "where the run lives."
+)
+_ANYWHERE = marked(
+    "`autosubmit {name}` cannot run here: [hosts] in the rc file of Autosubmit does not allow it on {named}, "
+    "and there is no other host."
+)
+
+
 def _say_refused(kind: ActionKind, command: Command, refusing: Collection[Host]) -> str:
     named = [f"{host} ({host.node})" if host.node not in ("", host.name) else host.name for host in refusing]
-    where = "where the run lives" if kind.stops_run else "and there is no other host"
-    return say(
-        "`autosubmit {name}` cannot run here: [hosts] in the rc file of Autosubmit does not "
-        "allow it on {named}, {where}.",
-        name=command.name,
-        named=join_names(named),
-        where=where,
-    )
+    return say(_AT_RUN if kind.stops_run else _ANYWHERE, name=command.name, named=join_names(named))
 
 
 def _get_command(action: Action, step: int) -> Command:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from autosubmit_portal.agent.protocol.errors import ProtocolError
 from autosubmit_portal.agent.protocol.fields import take_texts
-from autosubmit_portal.sentences import say
+from autosubmit_portal.sentences import marked, say
 from experiments import reads
 from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue.facts import join_names
@@ -14,7 +14,10 @@ from experiments.models.site import Unpushed
 
 _OPERATIONAL = "o"
 _MOST_COMMITS = 3
-_MORE = "or more others"  # the agent names some of many
+_BOTH = marked(
+    "The project of {expid} has files that are not committed ({files}) and commits that are not pushed ({commits})."
+)
+_MORE = marked("{names} and {number} or more others")  # the agent names some of many
 
 
 def find_unpushed(kind: ActionKind, experiment: Experiment | None) -> str:
@@ -47,9 +50,13 @@ def find_refusal(kind: ActionKind, experiment: Experiment | None) -> str:
 
 
 def _say(expid: str, changed: Sequence[str], commits: Sequence[str]) -> str:
-    told = []
+    values = {
+        "expid": expid,
+        "files": join_names(changed, form=_MORE),
+        "commits": join_names(commits, most=_MOST_COMMITS, form=_MORE),
+    }
+    if changed and commits:
+        return say(_BOTH, **values)
     if changed:
-        told.append(f"files that are not committed ({join_names(changed, more=_MORE)})")
-    if commits:
-        told.append(f"commits that are not pushed ({join_names(commits, most=_MOST_COMMITS, more=_MORE)})")
-    return f"The project of {expid} has {' and '.join(told)}." if told else ""
+        return say("The project of {expid} has files that are not committed ({files}).", **values)
+    return say("The project of {expid} has commits that are not pushed ({commits}).", **values) if commits else ""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from django.utils.translation import override
 from rest_framework import serializers
 
 from autosubmit_portal.sentences import say
@@ -24,7 +25,8 @@ def validate(
     """
     serializer, values, errors = _make(shape), {}, dict(known or {})
     try:
-        values = dict(serializer.run_validation(dict(given)))
+        with override(None):  # a page translates what is wrong; the trail has it in English
+            values = dict(serializer.run_validation(dict(given)))
     except serializers.ValidationError as wrong:
         errors |= group_by_field(wrong.detail)
     legal = ", ".join(serializer.fields) or "none"

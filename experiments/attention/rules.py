@@ -48,10 +48,10 @@ def find_dead(facts: RunFacts) -> Alarm | None:
         return None
     return Alarm(
         rule="dead",
-        sentence="The process of the run is gone, but the run has not ended.",
+        sentence=say("The process of the run is gone, but the run has not ended."),
         evidence=facts.disagreement,
         since=facts.disagrees_since or facts.now,
-        advice="Start it again if it is still wanted: the jobs that were sent are taken up again.",
+        advice=say("Start it again if it is still wanted: the jobs that were sent are taken up again."),
         remedy="run",
     )
 
@@ -68,7 +68,7 @@ def find_stopped(facts: RunFacts) -> Alarm | None:
         ),
         evidence=say("{evidence}; its state is {state}.", evidence=_begin(facts), state=facts.process_state),
         since=since,
-        advice="Continue it on its host with `kill -CONT` and the number of the process, or stop it with force.",
+        advice=say("Continue it on its host with `kill -CONT` and the number of the process, or stop it with force."),
         remedy="stop",
     )
 
@@ -85,7 +85,7 @@ def find_disk_sleep(facts: RunFacts) -> Alarm | None:
         ),
         evidence=say("{evidence}; its state is D, in which no signal reaches it.", evidence=_begin(facts)),
         since=since,
-        advice="See whether the file system of its host answers; the run goes on when it does.",
+        advice=say("See whether the file system of its host answers; the run goes on when it does."),
     )
 
 
@@ -106,7 +106,7 @@ def find_stalled(facts: RunFacts) -> Alarm | None:
         sentence=say("The run gives no sign of life since {since}.", since=_tell(facts.alive_at)),
         evidence=evidence,
         since=facts.alive_at,
-        advice="Read the end of its log; then stop it and start it again.",
+        advice=say("Read the end of its log; then stop it and start it again."),
         remedy="stop",
     )
 
@@ -133,7 +133,7 @@ def find_blocked(facts: RunFacts) -> Alarm | None:
             evidence=facts.evidence,
         ),
         since=facts.ready_since,
-        advice="A run of only some members leaves the others WAITING. Else stop it and start it again.",
+        advice=say("A run of only some members leaves the others WAITING. Else stop it and start it again."),
         job=facts.ready_job,
     )
 
@@ -159,7 +159,7 @@ def find_overdue(facts: RunFacts) -> Alarm | None:
             due=_tell(_get_due(first)),
         ),
         since=_get_due(first),
-        advice="See whether it is still on its platform, and read the end of its log.",
+        advice=say("See whether it is still on its platform, and read the end of its log."),
         job=first.name,
     )
 
@@ -194,7 +194,7 @@ def find_still_queue(facts: RunFacts) -> Alarm | None:
         ),
         evidence=say("{job} is {status} since {since}.", job=first.name, status=first.status, since=_tell(first.since)),
         since=since,
-        advice="Ask the platform why it waits: a limit, a reservation or a maintenance.",
+        advice=say("Ask the platform why it waits: a limit, a reservation or a maintenance."),
         job=first.name,
     )
 
@@ -205,10 +205,10 @@ def find_unseen(facts: RunFacts) -> Alarm | None:
         return None
     return Alarm(
         rule="unseen",
-        sentence="Nobody sees whether it still runs, because the host of its run is silent.",
+        sentence=say("Nobody sees whether it still runs, because the host of its run is silent."),
         evidence=f"{_begin(facts)}.",
         since=facts.seen_since or facts.now,
-        advice="Bring the host back, or say on the page of the site that nothing runs there.",
+        advice=say("Bring the host back, or say on the page of the site that nothing runs there."),
     )
 
 
@@ -230,10 +230,10 @@ def find_unreadable(facts: RunFacts) -> Alarm | None:
         return None
     return Alarm(
         rule="unreadable",
-        sentence="Its files cannot be read, so that nothing new is known of it.",
+        sentence=say("Its files cannot be read, so that nothing new is known of it."),
         evidence=facts.problem,
         since=facts.problem_since or facts.now,
-        advice="Repair the file; it is tried again by itself.",
+        advice=say("Repair the file; it is tried again by itself."),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from autosubmit_portal.sentences import marked
 from experiments.autosubmit.output import ReadOutcome, read_as_dry_run, read_outcome
 from experiments.autosubmit.ways import Question
 
@@ -99,7 +100,7 @@ class Command:
     script: str = ""
     is_long: bool = False
     time_limit: int = 1800
-    overdue_help: str = "Look at its output, then try again."
+    overdue_help: str = marked("Look at its output, then try again.")
     is_apart: bool = False
 
     @property

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autosubmit_portal.sentences import say
 from experiments.autosubmit import merging
 from experiments.autosubmit.confined import TooLong, read_inside, resolve_inside
 from experiments.autosubmit.merging import Config, TooMuch
@@ -59,7 +60,9 @@ def read_configuration(folder: Path, installation: Config, description: str = ""
             return _read_ini(files)
         return _Resolver(files, installation, description).resolve()
     except (OSError, LeadsOutside, TooMuch) as error:
-        raise BadConfiguration(f"The configuration of {folder.name} cannot be read: {error}.") from error
+        raise BadConfiguration(
+            say("The configuration of {folder} cannot be read: {error}.", folder=folder.name, error=error)
+        ) from error
 
 
 class _Files:
@@ -78,16 +81,18 @@ class _Files:
         if real not in self.read:
             try:
                 if len(self.read) == MAX_FILES:
-                    raise TooLong(f"more than {MAX_FILES} files are named")
+                    raise TooLong(say("more than {most} files are named", most=MAX_FILES))
                 content = read_inside(self.root, name, MAX_FILE_BYTES)
                 self._bytes += len(content)
                 if self._bytes > MAX_BYTES:
-                    raise TooLong(f"the files are longer than {MAX_BYTES:,} bytes together")
+                    raise TooLong(say("the files are longer than {most} bytes together", most=f"{MAX_BYTES:,}"))
                 self.read[real] = parse(_decode(content))
             except (BadData, TooLong) as error:
-                raise BadConfiguration(f"{name} cannot be read: {error}.") from error
+                raise BadConfiguration(say("{name} cannot be read: {error}.", name=name, error=error)) from error
             except OSError as error:
-                raise BadConfiguration(f"{name} cannot be read: {error.strerror}.") from error
+                raise BadConfiguration(
+                    say("{name} cannot be read: {error}.", name=name, error=error.strerror)
+                ) from error
         return self.read[real]
 
     def list_names(self) -> list[str]:
@@ -101,7 +106,7 @@ def _decode(content: bytes) -> str:
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
         line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
-        raise BadData(f"line {line}, byte {column}: it is not UTF-8") from error
+        raise BadData(say("line {line}, byte {column}: it is not UTF-8", line=line, column=column)) from error
 
 
 def _read_ini(files: _Files) -> Configuration:
@@ -111,7 +116,7 @@ def _read_ini(files: _Files) -> Configuration:
         path = Path("conf", f"{beginning}_{expid}.conf")
         values[part] = files.load(path, _parse_sections) if (files.folder / path).exists() else None
     if count_values(values) > MAX_VALUES:
-        raise TooMuch(f"it holds more than {MAX_VALUES:,} values")
+        raise TooMuch(say("it holds more than {most} values", most=f"{MAX_VALUES:,}"))
     return Configuration(values, files.list_names())
 
 
@@ -122,9 +127,9 @@ def _parse_sections(text: str) -> Config:
     try:
         parser.read_string(text)
     except configparser.MissingSectionHeaderError as error:
-        raise BadData(f"line {error.lineno}: it stands in no section") from error
+        raise BadData(say("line {line}: it stands in no section", line=error.lineno)) from error
     except configparser.ParsingError as error:
-        raise BadData(f"line {error.errors[0][0]}: it is no `name = value`") from error
+        raise BadData(say("line {line}: it is no `name = value`", line=error.errors[0][0])) from error
     return {section: dict(parser.items(section)) for section in parser.sections()}
 
 
@@ -145,7 +150,13 @@ class _Resolver:
         """Return all files as one configuration."""
         own = self._list_folder(Path("conf"))
         if not own:
-            raise NoConfiguration(f"{self.expid} has no files of configuration in {self.files.folder / 'conf'}.")
+            raise NoConfiguration(
+                say(
+                    "{expid} has no files of configuration in {folder}.",
+                    expid=self.expid,
+                    folder=self.files.folder / "conf",
+                )
+            )
         starter = self._add_folders(self._load_all(own))
         self.starter = merging.merge(starter, {"DEFAULT": {"DESCRIPTION": self.description}})
         before, after = _read_directive(self.starter)
@@ -166,7 +177,7 @@ class _Resolver:
         made = merging.unify(older, newer)
         self.work += count_values(made)
         if self.work > MAX_WORK:
-            raise TooMuch("the files are too many for their size")
+            raise TooMuch(say("the files are too many for their size"))
         return made
 
     def _put_over(self, values: Config, path: Path) -> Config:
@@ -174,7 +185,9 @@ class _Resolver:
         try:
             return self._unify(values, self._load(path))
         except TooMuch as error:
-            raise BadConfiguration(f"{path.relative_to(self.files.root)} cannot be used: {error}.") from error
+            raise BadConfiguration(
+                say("{file} cannot be used: {error}.", file=path.relative_to(self.files.root), error=error)
+            ) from error
 
     def _load(self, path: Path) -> Config:
         values = merging.normalise(self.files.load(path, parse_yaml))
@@ -196,7 +209,7 @@ class _Resolver:
         """Return `values` with those of the named files and folders, each over the ones before."""
         for name in names:
             if len(self.left_out) > MAX_FILES:
-                raise TooMuch(f"more than {MAX_FILES} files are named that are not read")
+                raise TooMuch(say("more than {most} files are named that are not read", most=MAX_FILES))
             for path in self._find_files(values, name):
                 if path not in self.included:
                     self.included.add(path)
@@ -223,9 +236,9 @@ class _Resolver:
             path = resolve_inside(self.files.root, Path(meant))
             return self._list_folder(path) if path.is_dir() else [path]
         except LeadsOutside:
-            self.left_out.append(f"{meant} is outside of the folder of {self.expid}")
+            self.left_out.append(say("{meant} is outside of the folder of {expid}", meant=meant, expid=self.expid))
         except OSError:
-            self.left_out.append(f"{meant} is not found")
+            self.left_out.append(say("{meant} is not found", meant=meant))
         return []
 
     def _list_folder(self, folder: Path) -> list[Path]:
@@ -236,7 +249,9 @@ class _Resolver:
                 try:
                     found.append(resolve_inside(self.files.root, path))
                 except LeadsOutside:
-                    self.left_out.append(f"{path.relative_to(self.files.root)} is a link out of the folder")
+                    self.left_out.append(
+                        say("{file} is a link out of the folder", file=path.relative_to(self.files.root))
+                    )
         return sorted(found)
 
     def _finish(self, values: Config) -> Config:

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+from autosubmit_portal.sentences import say
 from jobs.autosubmit.logs.safe_open import LeadsOutside, open_inside
 
 
@@ -19,9 +20,9 @@ def resolve_inside(folder: Path, path: Path) -> Path:
     try:
         real = (root / path).resolve()
     except (RuntimeError, ValueError) as error:  # a ring of links, or a NUL
-        raise OSError(f"{path} cannot be followed: {error}") from error
+        raise OSError(say("{path} cannot be followed: {error}", path=path, error=error)) from error
     if not real.is_relative_to(root):  # whether it is there is nobody's business
-        raise LeadsOutside(f"{path} leads out of {folder}")
+        raise LeadsOutside(say("{path} leads out of {folder}", path=path, folder=folder))
     real.lstat()
     return real
 
@@ -35,5 +36,5 @@ def read_inside(folder: Path, path: Path, limit: int) -> bytes:
     with io.BufferedReader(open_inside(folder, str(name))) as opened:
         content = opened.read(limit + 1)
     if len(content) > limit:
-        raise TooLong(f"it is longer than {limit:,} bytes")
+        raise TooLong(say("it is longer than {most} bytes", most=f"{limit:,}"))
     return content

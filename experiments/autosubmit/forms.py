@@ -24,6 +24,7 @@ from autosubmit_portal.agent.protocol.fields import (
     take_text,
 )
 from autosubmit_portal.agent.protocol.strict_json import Message
+from autosubmit_portal.sentences import say
 from experiments.autosubmit.liveness import Liveness
 from experiments.autosubmit.plans import (
     HIGHEST_LIMIT,
@@ -284,7 +285,7 @@ def tell_line(value: object) -> bytes:
     """Return a line of JSON. Raises OSError for one that is longer than the portal takes."""
     line = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
     if len(line) > MOST_LINE_BYTES:
-        raise OSError(f"One experiment has more runs than fit into {MOST_LINE_BYTES:,} bytes.")
+        raise OSError(say("One experiment has more runs than fit into {most} bytes.", most=f"{MOST_LINE_BYTES:,}"))
     return line
 
 

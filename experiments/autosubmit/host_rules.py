@@ -7,6 +7,8 @@ not named may run anywhere; one that Autosubmit refuses ends with exit status 15
 from collections.abc import Mapping
 from configparser import InterpolationError, RawConfigParser
 
+from autosubmit_portal.sentences import say
+
 _ANY = "all"
 
 
@@ -34,10 +36,12 @@ def _read(rc: RawConfigParser, option: str) -> Mapping[str, list[str]]:
     try:
         text = rc.get("hosts", option) if rc.has_option("hosts", option) else None
     except InterpolationError as error:
-        raise BadRules(f"“{option}” of [hosts] cannot be read: {error}") from error
+        raise BadRules(say("“{option}” of [hosts] cannot be read: {error}", option=option, error=error)) from error
     for group in [] if text is None else text.split("] "):
         words = group.strip("[]").split(" ")
         if len(words) < 2:
-            raise BadRules(f"“{option}” of [hosts] has {group!a} in it, which names no hosts")
+            raise BadRules(
+                say("“{option}” of [hosts] has {group} in it, which names no hosts", option=option, group=ascii(group))
+            )
         rules.update(dict.fromkeys(words[0].split(","), words[1].split(",")))
     return rules

@@ -8,6 +8,7 @@ here reads a file, and no function changes what it is given.
 import re
 from typing import Any
 
+from autosubmit_portal.sentences import say
 from experiments.autosubmit.plain_data import MAX_VALUES, count_values
 
 Config = dict[str, Any]
@@ -30,7 +31,7 @@ def unify(older: Config, newer: Config) -> Config:
     """Return both as one, where `newer` wins, with placeholders replaced and `FOR` written out."""
     made = write_out_loops(substitute(merge(older, newer)))
     if count_values(made) > MAX_VALUES:
-        raise TooMuch(f"it holds more than {MAX_VALUES:,} values")
+        raise TooMuch(say("it holds more than {most} values", most=f"{MAX_VALUES:,}"))
     return made
 
 
@@ -67,7 +68,7 @@ def substitute(config: Config, *, is_last: bool = False) -> Config:
         value = _look_up(config, match[1])
         spent += len(value)
         if spent > MAX_TEXT:
-            raise TooMuch("its placeholders stand for more text than is read")
+            raise TooMuch(say("its placeholders stand for more text than is read"))
         return value or match[0]
 
     def replace_placeholders(value: Any) -> Any:
@@ -112,9 +113,9 @@ def _write_out_section(key: str, section: Config) -> Config:
     body = write_out_loops({name: value for name, value in section.items() if name != "FOR"})
     names = [str(name) for name in loops.pop("NAME", [])]
     if len(names) * count_values(body) > MAX_VALUES:
-        raise TooMuch(f"the FOR in {key} makes more than {MAX_VALUES:,} values")
+        raise TooMuch(say("the FOR in {key} makes more than {most} values", key=key, most=f"{MAX_VALUES:,}"))
     if any(len(values) < len(names) for values in loops.values()):
-        raise TooMuch(f"the FOR in {key} has fewer values than names")
+        raise TooMuch(say("the FOR in {key} has fewer values than names", key=key))
     return {
         f"{key}_{name.upper()}": substitute(body | {"NAME": name})
         | {other: values[number] for other, values in loops.items()}
@@ -126,7 +127,7 @@ def _write_out_section(key: str, section: Config) -> Config:
 def _list_items(key: str, values: Any) -> list[Any]:
     """Return the values of a loop: mappings as they are, all else as texts."""
     if not values:
-        raise TooMuch(f"the FOR in {key} is empty")
+        raise TooMuch(say("the FOR in {key} is empty", key=key))
     if isinstance(values, list) and isinstance(values[0], dict):
         return values
     return [item.strip("' ") for item in str(values).strip("[]").split(",")]

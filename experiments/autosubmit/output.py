@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import dropwhile, takewhile
 
-from autosubmit_portal.sentences import add, say
+from autosubmit_portal.sentences import add, marked, say
 
 MAX_MESSAGE = 1000
 """The longest reason that is kept, in characters."""
@@ -44,20 +44,22 @@ _IN_USE = "Another Autosubmit instance using the experiment"
 _INTERRUPTED = ("Interrupt signal received", "will interrupt at the next safe occasion")
 
 _ACTIVE = "active jobs"
-_NOT_FORETOLD = (
+_NOT_FORETOLD = marked(
     "Autosubmit tells nothing in advance while jobs are active on their platform, also with force. "
     "The preview of the portal does (dry_run=true)."
 )
 
 # What to do about it, by a piece of the reason that Autosubmit gives.
 _REMEDIES = {
-    _IN_USE: "Wait until the other command has ended, or stop the run, then try again.",
-    "couldn't load the workflow graph": "There is no job list that can be read. Generate it first.",
-    "job_list, backup couldn't be restored": "There is no job list that can be read. Generate it first.",
-    _ACTIVE: "Some jobs are still active on their platform. Use force to cancel them first.",
-    "Experiment does not exist": "Check the name, and that its folder was not removed.",
-    "do not own": "Only the owner of the experiment's folder may do this. Run the portal's worker as that account.",
-    "argument list": "Check the command in the action, and the version of Autosubmit.",
+    _IN_USE: marked("Wait until the other command has ended, or stop the run, then try again."),
+    "couldn't load the workflow graph": marked("There is no job list that can be read. Generate it first."),
+    "job_list, backup couldn't be restored": marked("There is no job list that can be read. Generate it first."),
+    _ACTIVE: marked("Some jobs are still active on their platform. Use force to cancel them first."),
+    "Experiment does not exist": marked("Check the name, and that its folder was not removed."),
+    "do not own": marked(
+        "Only the owner of the experiment's folder may do this. Run the portal's worker as that account."
+    ),
+    "argument list": marked("Check the command in the action, and the version of Autosubmit."),
 }
 
 
@@ -255,11 +257,15 @@ def _explain(exit_status: int, text: str) -> str:
             "The command ended with exit status {number} and gave no reason. Look at its output.", number=exit_status
         )
     remedy = next((remedy for piece, remedy in _REMEDIES.items() if piece in reason), "")
-    return f"{reason.rstrip('.')}. {remedy}" if remedy else reason
+    return say("{reason}. {remedy}", reason=reason.rstrip("."), remedy=say(remedy)) if remedy else reason
 
 
 def describe_changes(changes: Sequence[Change]) -> str:
-    """Return for example "2 jobs to WAITING, 1 job to COMPLETED"; "no job" for none."""
+    """Return for example "2 jobs to WAITING, 1 job to COMPLETED"; blank for none."""
     counts = Counter(status for _, status in changes)
-    parts = (f"{count} {'job' if count == 1 else 'jobs'} to {status}" for status, count in counts.items())
-    return ", ".join(parts) or "no job"
+    return ", ".join(_count_jobs(count, status) for status, count in counts.items())
+
+
+def _count_jobs(count: int, status: str) -> str:
+    form = marked("{count} job to {status}") if count == 1 else marked("{count} jobs to {status}")
+    return say(form, count=count, status=status)

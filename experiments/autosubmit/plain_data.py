@@ -19,6 +19,8 @@ from yaml.composer import Composer
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
+from autosubmit_portal.sentences import say
+
 MAX_DEPTH = 50
 MAX_VALUES = 200_000
 
@@ -73,12 +75,14 @@ class _Loader11(Composer, SafeConstructor, Resolver):
             return super().construct_object(node, deep=deep)
         except (ValueError, TypeError) as error:
             mark = node.start_mark
-            raise yaml.constructor.ConstructorError(None, None, "a value is not what its tag says", mark) from error
+            raise yaml.constructor.ConstructorError(
+                None, None, say("a value is not what its tag says"), mark
+            ) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Construct a mapping whose keys may be lists and mappings."""
         if not isinstance(node, yaml.MappingNode):
-            raise yaml.constructor.ConstructorError(None, None, "expected a mapping", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, say("expected a mapping"), node.start_mark)
         self.flatten_mapping(node)
         return {
             _make_hashable(self.construct_object(key, deep=True)): self.construct_object(value, deep=deep)
@@ -175,11 +179,13 @@ def parse_strict_yaml(text: str) -> dict[str, Any]:
         raise BadData(_explain_error(error)) from error
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent) and (event.version or event.tags):
-            raise BadData(f"{_describe_place(event.start_mark)}: directives are not read here")
+            raise BadData(say("{place}: directives are not read here", place=_describe_place(event.start_mark)))
         if getattr(event, "anchor", None) or getattr(event, "tag", None):
-            raise BadData(f"{_describe_place(event.start_mark)}: tags, anchors and aliases are not read here")
+            raise BadData(
+                say("{place}: tags, anchors and aliases are not read here", place=_describe_place(event.start_mark))
+            )
     if not any(isinstance(event, yaml.MappingStartEvent) for event in events[2:3]):
-        raise BadData("it holds no mapping at its top")
+        raise BadData(say("it holds no mapping at its top"))
     return parse_yaml(text)
 
 
@@ -212,7 +218,7 @@ def parse_json(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
         if count_values(value) > MAX_VALUES:
-            raise BadData(f"it holds more than {MAX_VALUES:,} values")
+            raise BadData(say("it holds more than {most} values", most=f"{MAX_VALUES:,}"))
     except (ValueError, RecursionError) as error:
         raise BadData(_explain_error(error)) from error
     return _require_mapping(value)
@@ -220,14 +226,14 @@ def parse_json(text: str) -> dict[str, Any]:
 
 def _require_mapping(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise BadData("it holds no mapping at its top")
+        raise BadData(say("it holds no mapping at its top"))
     return dict(_make_plain(value, MAX_DEPTH))
 
 
 def _make_plain(value: Any, depth: int) -> Any:
     """Return a value with nothing in it but what JSON can say."""
     if depth < 0:
-        raise BadData(f"it is nested more than {MAX_DEPTH} deep")
+        raise BadData(say("it is nested more than {most} deep", most=MAX_DEPTH))
     match value:
         case dict():
             return {_make_encodable(str(key)): _make_plain(inner, depth - 1) for key, inner in value.items()}
@@ -246,7 +252,7 @@ def _describe_forbidden(text: str) -> str:
     found = yaml.reader.Reader.NON_PRINTABLE.search(text)
     before = text[: found.start()] if found else ""
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    return f"line {line}, column {column}: it has a character that YAML forbids"
+    return say("line {line}, column {column}: it has a character that YAML forbids", line=line, column=column)
 
 
 def _make_encodable(text: str) -> str:
@@ -275,10 +281,22 @@ def _parse_events(text: str) -> list[yaml.Event]:
     for event in yaml.parse(text, Loader=_PARSER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise BadData(f"{_describe_place(event.start_mark)}: it is nested more than {MAX_DEPTH} deep")
+            raise BadData(
+                say(
+                    "{place}: it is nested more than {most} deep",
+                    place=_describe_place(event.start_mark),
+                    most=MAX_DEPTH,
+                )
+            )
         events.append(event)
         if len(events) > _MOST_EVENTS:
-            raise BadData(f"{_describe_place(event.start_mark)}: it holds more than {MAX_VALUES:,} values")
+            raise BadData(
+                say(
+                    "{place}: it holds more than {most} values",
+                    place=_describe_place(event.start_mark),
+                    most=f"{MAX_VALUES:,}",
+                )
+            )
     return events
 
 
@@ -298,7 +316,7 @@ def _check_size(loader: _Loader11, root: yaml.Node | None) -> None:
             sizes[id(node)] = MAX_VALUES  # what is met again while it is measured contains itself
             known = sizes[id(node)] = 1 + sum(map(measure, _list_inner(loader, node)))
         if known > MAX_VALUES:
-            what = f"it holds more than {MAX_VALUES:,} values, or one that contains itself"
+            what = say("it holds more than {most} values, or one that contains itself", most=f"{MAX_VALUES:,}")
             raise BadData(f"{_describe_place(node.start_mark)}: {what}")
         return known
 
@@ -315,14 +333,16 @@ def _list_inner(loader: _Loader11, node: yaml.Node) -> Iterator[yaml.Node]:
             if isinstance(key, yaml.ScalarNode):
                 said = _MERGE if key.tag == _MERGE else loader.construct_object(key)
                 if said in keys:
-                    raise BadData(f"{_describe_place(key.start_mark)}: a key stands twice in a mapping")
+                    raise BadData(
+                        say("{place}: a key stands twice in a mapping", place=_describe_place(key.start_mark))
+                    )
                 keys.add(said)
             yield key
             yield value
 
 
 def _describe_place(mark: Any) -> str:
-    return f"line {mark.line + 1}, column {mark.column + 1}"
+    return say("line {line}, column {column}", line=mark.line + 1, column=mark.column + 1)
 
 
 def _explain_error(error: Exception) -> str:
@@ -330,8 +350,12 @@ def _explain_error(error: Exception) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         within = ""
         if error.context and error.context_mark:
-            within = f" ({error.context}, which begins in {_describe_place(error.context_mark)})"
+            within = say(
+                " ({context}, which begins in {context_mark})",
+                context=error.context,
+                context_mark=_describe_place(error.context_mark),
+            )
         return _QUOTED.sub("…", f"{_describe_place(error.problem_mark)}: {error.problem}{within}")
     if isinstance(error, json.JSONDecodeError):
-        return f"line {error.lineno}, column {error.colno}: {error.msg}"
-    return "a value is not what its tag says, or has too many digits or levels"
+        return say("line {line}, column {column}: {error}", line=error.lineno, column=error.colno, error=error.msg)
+    return say("a value is not what its tag says, or has too many digits or levels")

@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+from autosubmit_portal.sentences import say
 from experiments.autosubmit.environment import make_environment
 from experiments.autosubmit.store import BrokenStore
 
@@ -41,11 +42,23 @@ def take_version(program: Path, process: "subprocess.Popen[str]", seconds: float
     printed, complained = process.communicate(timeout=seconds)
     if process.returncode or not printed.strip():
         last = (complained.strip() or printed.strip()).splitlines()[-1:]
-        reason = last[0] if last else f"exit status {process.returncode}"
-        raise BrokenStore(f"The Autosubmit program {program} is broken: {reason}. Repair the installation.")
+        reason = last[0] if last else say("exit status {number}", number=process.returncode)
+        raise BrokenStore(
+            say(
+                "The Autosubmit program {program} is broken: {reason}. Repair the installation.",
+                program=program,
+                reason=reason,
+            )
+        )
     return printed.strip().splitlines()[-1].split()[-1]
 
 
 def make_broken(program: Path, error: Exception) -> BrokenStore:
     """Return what is wrong with a program that cannot run."""
-    return BrokenStore(f"The Autosubmit program {program} cannot run: {error}. Repair the installation.")
+    return BrokenStore(
+        say(
+            "The Autosubmit program {program} cannot run: {error}. Repair the installation.",
+            program=program,
+            error=error,
+        )
+    )

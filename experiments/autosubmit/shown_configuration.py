@@ -5,6 +5,7 @@ from configparser import RawConfigParser
 from dataclasses import dataclass, field
 from typing import Any
 
+from autosubmit_portal.sentences import say
 from experiments.autosubmit import installation
 from experiments.autosubmit.configuration import BadConfiguration, NoConfiguration, read_configuration
 from experiments.autosubmit.plain_data import BadData, parse_json
@@ -61,7 +62,7 @@ def read_shown_files(store: Store, rc: RawConfigParser, expid: str, description:
     """
     absence = store.explain_absence(expid)
     if absence:
-        raise MissingConfiguration(f"The files of {expid} are not there: {absence}.")
+        raise MissingConfiguration(say("The files of {expid} are not there: {absence}.", expid=expid, absence=absence))
     try:
         added = installation.read_parameters(rc)
         found = read_configuration(store.experiment_folder(expid), added, description)
@@ -80,10 +81,15 @@ def read_shown_run(history: Source, expid: str, run_id: int) -> ShownConfigurati
     try:
         text = read_run_configuration(history, run_id)
         if text is None:
-            raise MissingConfiguration(f"{expid} has no run {run_id}.")
+            raise MissingConfiguration(say("{expid} has no run {run_id}.", expid=expid, run_id=run_id))
         return _mask_configuration(parse_json(text) if text else {})
     except BadData as error:
-        reason = f"The configuration of run {run_id} of {expid} cannot be read: {error}."
+        reason = say(
+            "The configuration of run {run_id} of {expid} cannot be read: {error}.",
+            run_id=run_id,
+            expid=expid,
+            error=error,
+        )
         raise UnreadableConfiguration(reason) from error
     except UnreadableHistory as error:
         raise UnreadableConfiguration(str(error)) from error

@@ -19,6 +19,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
+from autosubmit_portal.sentences import say
 from jobs.autosubmit import postgres
 from jobs.autosubmit.database import (
     Source,
@@ -166,8 +167,15 @@ class Store:
             return ""
         archive = self._find_archive(expid)
         if archive:
-            return f"it is archived in {archive}: `autosubmit unarchive {expid}` brings it back"
-        return f"its folder {self.root / expid} is missing: it was deleted, or moved, by other means than Autosubmit"
+            return say(
+                "it is archived in {archive}: `autosubmit unarchive {expid}` brings it back",
+                archive=archive,
+                expid=expid,
+            )
+        return say(
+            "its folder {folder} is missing: it was deleted, or moved, by other means than Autosubmit",
+            folder=self.root / expid,
+        )
 
     @cached_property
     def _structures(self) -> str:
@@ -186,7 +194,7 @@ class Store:
         """What PostgreSQL has of each experiment, and marks that change with it; asked for once. Raises BrokenStore."""
         if not self.postgres_url:
             return {}
-        with _explain_errors(f"The PostgreSQL database of {self.root}"):
+        with _explain_errors(say("The PostgreSQL database of {root}", root=self.root)):
             return postgres.read_changes(self.postgres_url)
 
     def list_lone_files(self, expid: str) -> tuple[str, ...]:
@@ -261,7 +269,11 @@ def locate(home: Path, configuration: Path | None = None) -> Store:
     described = _read(rc, _read_store)
     if not described.postgres_url and not described.database.is_file():
         raise BrokenStore(
-            f"There is no Autosubmit database {described.database}. Run `autosubmit install`, or correct {rc}."
+            say(
+                "There is no Autosubmit database {database}. Run `autosubmit install`, or correct {rc}.",
+                database=described.database,
+                rc=rc,
+            )
         )
     return replace(described)  # a store remembers what it has asked its database
 
@@ -276,13 +288,15 @@ def _read(rc: Path, read: Callable[..., T]) -> T:
     try:
         state = rc.stat()
         if not stat.S_ISREG(state.st_mode):  # a named pipe would hold up whoever opens it
-            raise OSError("it is no file")
+            raise OSError(say("it is no file"))
         return read(rc, state.st_mtime_ns, state.st_size, state.st_ino)
     except FileNotFoundError:
-        remedy = "Run `autosubmit configure`, or correct the home folder of the site."
-        raise BrokenStore(f"There is no Autosubmit configuration {rc}. {remedy}") from None
+        remedy = say("Run `autosubmit configure`, or correct the home folder of the site.")
+        raise BrokenStore(say("There is no Autosubmit configuration {rc}. {remedy}", rc=rc, remedy=remedy)) from None
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        raise BrokenStore(f"The Autosubmit configuration {rc} cannot be read: {error}. Correct it.") from error
+        raise BrokenStore(
+            say("The Autosubmit configuration {rc} cannot be read: {error}. Correct it.", rc=rc, error=error)
+        ) from error
 
 
 @lru_cache(maxsize=64)
@@ -428,9 +442,23 @@ def _read_folder(settings: configparser.ConfigParser, section: str, rc: Path) ->
     try:
         folder = Path(settings.get(section, "path"))
     except configparser.Error as error:
-        raise BrokenStore(f"{rc} has no usable `path` in its section [{section}]: {error}. Add it.") from error
+        raise BrokenStore(
+            say(
+                "{rc} has no usable `path` in its section [{section}]: {error}. Add it.",
+                rc=rc,
+                section=section,
+                error=error,
+            )
+        ) from error
     if not folder.is_absolute():
-        raise BrokenStore(f"{rc}: the `path` of section [{section}] must begin with `/`, not {str(folder)!r}.")
+        raise BrokenStore(
+            say(
+                "{rc}: the `path` of section [{section}] must begin with `/`, not {folder}.",
+                rc=rc,
+                section=section,
+                folder=repr(str(folder)),
+            )
+        )
     return folder
 
 
@@ -438,24 +466,26 @@ def _read_postgres_url(settings: configparser.ConfigParser, rc: Path) -> str:
     """Return the address of PostgreSQL if the store is there, else a blank text."""
     backend = settings.get("database", "backend", fallback="sqlite").strip().lower()
     if backend not in ("sqlite", "postgres"):
-        raise BrokenStore(f"{rc} names a database backend {backend!r}, which the portal cannot read.")
+        raise BrokenStore(
+            say("{rc} names a database backend {backend}, which the portal cannot read.", rc=rc, backend=repr(backend))
+        )
     if backend == "sqlite":
         return ""
     url = settings.get("database", "connection_url", raw=True, fallback="").strip()
     if not url.startswith("postgres"):
-        raise BrokenStore(f"{rc} has no usable `connection_url` in its section [database]. Add it.")
+        raise BrokenStore(say("{rc} has no usable `connection_url` in its section [database]. Add it.", rc=rc))
     return url
 
 
 def _read_tables(store: Store, only: str = "") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the rows of `experiment` and `details`, of all experiments or of those of one name."""
     if store.postgres_url:
-        with _explain_errors(f"The PostgreSQL database of {store.root}"):
+        with _explain_errors(say("The PostgreSQL database of {root}", root=store.root)):
             experiments, details = postgres.read_experiments(store.postgres_url)
             return [row for row in experiments if only in ("", row["name"])], details
     named, of_named, values = (_NAMED, _OF_NAMED, [only]) if only else ("", "", [])
     with (
-        _explain_errors(f"The Autosubmit database {store.database}"),
+        _explain_errors(say("The Autosubmit database {database}", database=store.database)),
         open_database(store.database, wait_seconds=_LOCK_WAIT_SECONDS) as connection,
     ):
         experiments = list(select_rows(connection, "experiment", _EXPERIMENT, f"{named} ORDER BY rowid", values))
@@ -471,8 +501,12 @@ def _explain_errors(what: str) -> Iterator[None]:
         yield
     except (UnreadableDatabase, postgres.Error, OSError) as error:
         raise BrokenStore(
-            f"{what} cannot be read: {str(error).strip()}. "
-            "Check that it exists, that this account may read it, and that its disk is not full."
+            say(
+                "{what} cannot be read: {error}. Check that it exists, that this account may read it, and "
+                "that its disk is not full.",
+                what=what,
+                error=str(error).strip(),
+            )
         ) from error
 
 

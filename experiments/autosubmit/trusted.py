@@ -10,7 +10,11 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from autosubmit_portal.sentences import marked, say
+
 _SUPERUSER = 0
+_BY_ALL = marked("{place} can be written by everybody")
+_BY_GROUP = marked("{place} can be written by its group")
 
 
 def explain_distrust(path: Path) -> str:
@@ -21,10 +25,10 @@ def explain_distrust(path: Path) -> str:
     for place, status in _list_places(path):
         is_end = place == path
         if status.st_uid not in (_SUPERUSER, os.getuid()):
-            return f"{place} belongs to {_get_account_name(status.st_uid)}"
+            return say("{place} belongs to {owner}", place=place, owner=_get_account_name(status.st_uid))
         if not stat.S_ISLNK(status.st_mode) and _is_open(status.st_mode, is_end=is_end):
-            others = "everybody" if status.st_mode & stat.S_IWOTH else "its group"
-            return f"{place} can be written by {others}"
+            form = _BY_ALL if status.st_mode & stat.S_IWOTH else _BY_GROUP
+            return say(form, place=place)
     return ""
 
 
@@ -60,4 +64,4 @@ def _get_account_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"the account {uid}"
+        return say("the account {uid}", uid=uid)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from autosubmit_portal.sentences import marked, say
+
 Parameters = Mapping[str, Any]
 NO_PARAMETERS: Parameters = MappingProxyType({})
 
@@ -48,7 +50,7 @@ def say_nothing(_experiment: ExperimentFacts, _parameters: Parameters) -> str:
     return ""
 
 
-def join_names(names: Sequence[str], most: int = 5, more: str = "more") -> str:
-    """Return the names, of many only the first `most`: "a, b and 2 more"."""
-    left = len(names) - most
-    return ", ".join(names[:most]) + (f" and {left} {more}" if left > 0 else "")
+def join_names(names: Sequence[str], most: int = 5, form: str = marked("{names} and {number} more")) -> str:
+    """Return the names, of many only the first `most`: "a, b and 2 more", or what else `form` says."""
+    told, left = ", ".join(names[:most]), len(names) - most
+    return say(form, names=told, number=f"{left:,}") if left > 0 else told

@@ -238,7 +238,7 @@ DESCRIPTION = Option(
     required=True,
     max_bytes=DESCRIPTION_BYTES,
     pattern=r"\s*[^\s\x00][^\x00]*",
-    pattern_help="some text, without NUL characters",
+    pattern_help=marked("some text, without NUL characters"),
     example="Control run, 1850-1900",
 )
 
@@ -264,7 +264,7 @@ STOP = ActionKind(
             outcome=outcomes.read_stop,
             # It waits without end for a run that ignores the signal. A run stops within its SAFETYSLEEPTIME.
             time_limit=300,
-            overdue_help="The run goes on. Stop it with force to kill it.",
+            overdue_help=marked("The run goes on. Stop it with force to kill it."),
             options=(
                 _make_flag("force", "Kill the run (SIGKILL) at once."),
                 _make_flag("cancel", "Also tell the schedulers to cancel the active jobs."),
@@ -388,7 +388,7 @@ SET_STATUS_LIVE = ActionKind(
             words=("update_list", EXPID),
             outcome=outcomes.read_live_change,
             script=SCRIPTS["update_list"],
-            overdue_help="The run may be too busy to read the change. Look at its log.",
+            overdue_help=marked("The run may be too busy to read the change. Look at its log."),
             options=(replace(STATUS, flag="", choices=LIVE_STATUSES), replace(selection.JOBS, flag="", required=True)),
         ),
     ),
@@ -423,13 +423,13 @@ UPDATE_DESCRIPTION = ActionKind(
 def _check_origin(parameters: Parameters) -> dict[str, str]:
     errors: dict[str, str] = {}
     if sum(bool(parameters.get(name)) for name in ("dummy", "minimal_configuration", "copy")) > 1:
-        errors["dummy"] = "Choose at most one of dummy, minimal_configuration and copy."
+        errors["dummy"] = marked("Choose at most one of dummy, minimal_configuration and copy.")
     if sum(bool(parameters.get(name)) for name in ("testcase", "operational", "evaluation")) > 1:
-        errors["testcase"] = "Choose at most one of testcase, operational and evaluation."
+        errors["testcase"] = marked("Choose at most one of testcase, operational and evaluation.")
     if not parameters.get("minimal_configuration"):
         for name in ("git_repo", "git_branch", "git_as_conf"):
             if parameters.get(name):
-                errors[name] = "Only used together with minimal_configuration."
+                errors[name] = marked("Only used together with minimal_configuration.")
     return errors
 
 
@@ -479,7 +479,7 @@ CREATE = ActionKind(
                     name="hpc",
                     flag="--HPC",
                     pattern=r"[A-Za-z0-9_.-]+",
-                    pattern_help="letters, digits, `_`, `.` and `-`",
+                    pattern_help=marked("letters, digits, `_`, `.` and `-`"),
                     help="The platform that the jobs run on by default; `local` if not given, also in a copy.",
                     example="LOCAL",
                     names_platform=True,
@@ -489,7 +489,7 @@ CREATE = ActionKind(
                     names_program=True,
                     max_bytes=50,
                     pattern=r"[A-Za-z0-9][A-Za-z0-9._+-]*",
-                    pattern_help="the name of a program of the site",
+                    pattern_help=marked("the name of a program of the site"),
                     help="With this Autosubmit, of those that the site names; by default the one of the site.",
                     example="next",
                 ),
@@ -499,7 +499,7 @@ CREATE = ActionKind(
                     name="copy",
                     flag="--copy",
                     pattern=EXPID_PATTERN,
-                    pattern_help="an expid",
+                    pattern_help=marked("an expid"),
                     help="As a copy of this experiment.",
                     example="a000",
                     is_expid=True,
@@ -510,8 +510,10 @@ CREATE = ActionKind(
                     max_bytes=1000,
                     # Autosubmit hands this to a shell: nothing but plain addresses gets through.
                     pattern=r"(?!.*[/@:]-)(https://(?![^/]*@)|ssh://|git@[A-Za-z0-9.-]+:)[A-Za-z0-9@:._/~+-]+",
-                    pattern_help="an https://, ssh:// or git@host:path address without blanks or quotes, "
-                    "in which no part begins with `-`; https:// without a user",
+                    pattern_help=marked(
+                        "an https://, ssh:// or git@host:path address without blanks or quotes, in which no part "
+                        "begins with `-`; https:// without a user"
+                    ),
                     help="Git repository with the configuration.",
                     example="https://git.example.org/project/workflow.git",
                 ),
@@ -519,7 +521,7 @@ CREATE = ActionKind(
                     name="git_branch",
                     flag="--git_branch",
                     pattern=r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]*",
-                    pattern_help="letters, digits, `.`, `_`, `/` and `-`, without `..`",
+                    pattern_help=marked("letters, digits, `.`, `_`, `/` and `-`, without `..`"),
                     help="Branch of git_repo.",
                     example="main",
                 ),
@@ -527,7 +529,7 @@ CREATE = ActionKind(
                     name="git_as_conf",
                     flag="--git_as_conf",
                     pattern=r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._/-]*",
-                    pattern_help="a relative path of letters, digits, `.`, `_`, `/` and `-`, without `..`",
+                    pattern_help=marked("a relative path of letters, digits, `.`, `_`, `/` and `-`, without `..`"),
                     help="Folder of the configuration inside git_repo.",
                     example="conf/bootstrap",
                 ),

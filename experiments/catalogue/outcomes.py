@@ -70,7 +70,8 @@ def read_stop(text: str) -> Outcome:
     """Return whether there was a run to stop: `stop` also ends with 0 when it could not send the signal."""
     if _NOT_SIGNALLED in text:
         reason = text[text.index(_NOT_SIGNALLED) :].partition("\n")[0]
-        return Outcome(False, f"{shorten(reason)}. Check which account the run belongs to.")
+        told = sentences.say("{reason}. Check which account the run belongs to.", reason=shorten(reason))
+        return Outcome(False, told)
     if "was not running" in text:
         return Outcome(True, sentences.say("The experiment was not running."))
     return Outcome(True, sentences.say("The run was stopped."))
@@ -83,7 +84,8 @@ def count_changes(verdict: str) -> ReadOutcome:
         changes = tuple(find_changed_jobs(text))
         if "NOT saved" in text:
             would = sentences.say("Nothing was saved. It would change: {changes}.", changes=describe_changes(changes))
-            return Outcome(True, would, changes=changes)
+            none = sentences.say("Nothing was saved. No job would change.")
+            return Outcome(True, would if changes else none, changes=changes)
         told = sentences.say(verdict, changes=describe_changes(changes))
         return Outcome(True, told if changes else sentences.say("No job changed."), changes=changes)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from autosubmit_portal.sentences import say
+from autosubmit_portal.sentences import marked, say
 from experiments.catalogue.facts import ExperimentFacts, Parameters, join_names
 
 # A run takes jobs on from these at once, so that they are hardly ever seen.
@@ -24,8 +24,13 @@ def report_active_jobs(experiment: ExperimentFacts, _parameters: Parameters) -> 
     """Say which jobs go on after their run has ended: nobody watches them any more."""
     if experiment.problem:
         return say("Which jobs are left active is not known: {why}", why=experiment.problem)
-    jobs = [f"{name} on {platform or 'an unknown platform'}" for name, platform in experiment.list_active_jobs()]
+    jobs = [_place(name, platform) for name, platform in experiment.list_active_jobs()]
     return say("Left active: {jobs}.", jobs=join_names(jobs, 10)) if jobs else say("No job is left active.")
+
+
+def _place(name: str, platform: str) -> str:
+    form = marked("{name} on {platform}") if platform else marked("{name} on an unknown platform")
+    return say(form, name=name, platform=platform)
 
 
 def refuse_unchanged_jobs(experiment: ExperimentFacts, parameters: Parameters) -> str:
@@ -46,8 +51,9 @@ def report_statuses(experiment: ExperimentFacts, parameters: Parameters) -> str:
     """Say which status the jobs have: the run may have continued with them already."""
     if experiment.problem:
         return say("What the jobs are now is not known: {why}", why=experiment.problem)
-    return f"Now {_list_statuses(experiment.get_statuses(parameters['jobs']))}."
+    return say("Now {jobs}.", jobs=_list_statuses(experiment.get_statuses(parameters["jobs"])))
 
 
 def _list_statuses(statuses: Mapping[str, str]) -> str:
-    return join_names([f"{name} is {status}" for name, status in statuses.items()], more="more jobs")
+    told = [say("{name} is {status}", name=name, status=status) for name, status in statuses.items()]
+    return join_names(told, form=marked("{names} and {number} more jobs"))

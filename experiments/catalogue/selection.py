@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from autosubmit_portal.sentences import marked, say
 from experiments.autosubmit.command import Choice, Option, OptionType
 from experiments.catalogue.facts import Parameters, join_names
 from jobs.autosubmit.chunk_filter import UnreadableFilter, read_chunk_filter
@@ -18,7 +19,7 @@ def choose_by_name(workflow: Workflow, names: Sequence[str]) -> Choice:
 
 def _choose_by_status(workflow: Workflow, statuses: Sequence[str]) -> Choice:
     absent = sorted(set(statuses) - {row.status for row in workflow.rows})
-    doubts = [f"no job is {status}." for status in absent]
+    doubts: list[str] = [say("no job is {status}.", status=status) for status in absent]
     return [row.name for row in workflow.rows if row.status in statuses], doubts
 
 
@@ -27,14 +28,14 @@ def _choose_by_section(workflow: Workflow, sections: Sequence[str]) -> Choice:
     if "ANY" in wanted:
         return list(workflow.jobs), []
     absent = sorted(wanted - {row.section.upper() for row in workflow.rows})
-    doubts = [f"no job is of section {section}." for section in absent]
+    doubts: list[str] = [say("no job is of section {section}.", section=section) for section in absent]
     return [row.name for row in workflow.rows if row.section.upper() in wanted], doubts
 
 
 def _choose_by_member(workflow: Workflow, members: Sequence[str]) -> Choice:
     wanted = {member.upper() for member in members}
     absent = sorted(wanted - {row.member.upper() for row in workflow.rows if row.member})
-    doubts = [f"no job is of member {member}." for member in absent]
+    doubts: list[str] = [say("no job is of member {member}.", member=member) for member in absent]
     return [row.name for row in workflow.rows if row.member and row.member.upper() in wanted], doubts
 
 
@@ -42,9 +43,9 @@ def _choose_by_chunks(workflow: Workflow, text: str) -> Choice:
     wanted = read_chunk_filter(text)
     chosen = [row.name for row in workflow.rows if wanted.matches(row.date, row.member, row.chunk)]
     unknown = wanted.find_unknown((row.date, row.member, row.chunk) for row in workflow.rows)
-    doubts = [f"no job has {join_names(unknown)}."] if unknown else []
+    doubts: list[str] = [say("no job has {unknown}.", unknown=join_names(unknown))] if unknown else []
     if not chosen and not unknown:
-        doubts.append("no job has these dates, members and chunks together.")
+        doubts.append(say("no job has these dates, members and chunks together."))
     return chosen, doubts
 
 
@@ -53,7 +54,7 @@ JOBS = Option(
     flag="--list",
     type=OptionType.LIST,
     pattern=JOB_NAME_PATTERN,
-    pattern_help="letters, digits, `_`, `.`, `+`, `/` and `-`",
+    pattern_help=marked("letters, digits, `_`, `.`, `+`, `/` and `-`"),
     help="Names of jobs.",
     example=["a000_20000101_fc0_1_SIM"],
     choose=choose_by_name,
@@ -72,7 +73,7 @@ FILTERS = (
         name="filter_section",
         type=OptionType.LIST,
         pattern=r"[A-Za-z0-9_.+/-]+",
-        pattern_help="letters, digits, `_`, `.`, `+`, `/` and `-`",
+        pattern_help=marked("letters, digits, `_`, `.`, `+`, `/` and `-`"),
         help="All jobs of these sections; `Any` stands for all.",
         example=["SIM"],
         choose=_choose_by_section,
@@ -82,7 +83,7 @@ FILTERS = (
         name="filter_member",
         type=OptionType.LIST,
         pattern=r"[A-Za-z0-9_.+/-]+",
-        pattern_help="letters, digits, `_`, `.`, `+`, `/` and `-`",
+        pattern_help=marked("letters, digits, `_`, `.`, `+`, `/` and `-`"),
         help="All jobs of these members.",
         example=["fc0"],
         choose=_choose_by_member,
@@ -92,7 +93,7 @@ FILTERS = (
         name="filter_chunks",
         max_bytes=10_240,
         pattern=r"\[[A-Za-z0-9_.+/ \[\]-]+\]",
-        pattern_help="dates, members and chunks in brackets",
+        pattern_help=marked("dates, members and chunks in brackets"),
         help="All jobs of these dates, members and chunks, in Autosubmit's notation. A date is a day or, "
         "with two or four more digits, an hour or a minute of it.",
         example="[ 20000101 [ fc0 [1-4] ] ]",
@@ -119,17 +120,23 @@ def intersect(choices: Mapping[str, Choice]) -> list[str]:
 def choose(workflow: Workflow, parameters: Parameters) -> Choice:
     """Return the jobs that the parameters mean, by name or by filters that all hold, and doubts about each way."""
     choices = choose_each(workflow, parameters)
-    return intersect(choices), [f"{name}: {doubt}" for name, (_, doubts) in choices.items() for doubt in doubts]
+    return intersect(choices), [
+        say("{name}: {doubt}", name=name, doubt=doubt) for name, (_, doubts) in choices.items() for doubt in doubts
+    ]
 
 
 def check_choice(parameters: Parameters) -> dict[str, str]:
     """Return the errors of the choice: names or filters, and a filter of chunks must be readable."""
     filters = [option.name for option in FILTERS]
     if bool(parameters.get("jobs")) == any(parameters.get(name) for name in filters):
-        return {"jobs": f"Choose the jobs either by name or by filters, which then all hold: {', '.join(filters)}."}
+        return {
+            "jobs": say(
+                "Choose the jobs either by name or by filters, which then all hold: {names}.", names=", ".join(filters)
+            )
+        }
     if parameters.get("filter_chunks"):
         try:
             read_chunk_filter(parameters["filter_chunks"])
         except UnreadableFilter as error:
-            return {"filter_chunks": f"This cannot be read. {error}"}
+            return {"filter_chunks": say("This cannot be read. {error}", error=error)}
     return {}

@@ -17,12 +17,12 @@ from jobs.pictures.picture import Edge
 MOST_JOBS = 200_000
 """Of larger lists there is no forecast: it would take longer than it tells."""
 
-NOTHING_RUNS = "Nothing runs now."
-NOT_MADE = "It is made within a minute of the first look at the run."
-NO_JOBS = "There is no job list yet."
-NO_EDGES = "Which jobs wait for which is not known."
-IN_CIRCLE = "Some jobs wait for each other."
-NOTHING_MEASURED = "No job has ended yet from which to learn, and no wallclock is known."
+NOTHING_RUNS = say("Nothing runs now.")
+NOT_MADE = say("It is made within a minute of the first look at the run.")
+NO_JOBS = say("There is no job list yet.")
+NO_EDGES = say("Which jobs wait for which is not known.")
+IN_CIRCLE = say("Some jobs wait for each other.")
+NOTHING_MEASURED = say("No job has ended yet from which to learn, and no wallclock is known.")
 
 HELD = ("FAILED", "SUSPENDED", "HELD", "UNKNOWN")
 """Of jobs that end only when somebody does something."""
@@ -134,7 +134,7 @@ def _find_obstacle(facts: ForecastFacts) -> str:
     if not facts.total:
         return NO_JOBS
     if facts.total > MOST_JOBS:
-        return f"There are more than {MOST_JOBS:,} jobs."
+        return say("There are more than {most} jobs.", most=f"{MOST_JOBS:,}")
     return NO_EDGES if facts.edges is None else ""
 
 

@@ -3,7 +3,7 @@
 Changes by an action of the portal or by the run of the experiment do not count, nor does the first mirroring.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,9 @@ from django.utils import timezone
 
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
+from autosubmit_portal.sentences import marked, say
 from experiments.autosubmit.forms import ExperimentReading, RunState
+from experiments.catalogue.facts import join_names
 from experiments.catalogue.kinds import RUN_KINDS
 from experiments.models import Action, Experiment, Site, State
 from jobs.mirror import Difference
@@ -89,7 +91,13 @@ def record_folder_change(experiment: Experiment, before: Before, absence: str) -
 def record_owner_change(experiment: Experiment, before: str, after: str) -> None:
     """Record that the folder of an experiment belongs to another account; rights of owners have gone with it."""
     details = {"changes": {"owner": [before, after]}}
-    _record(experiment.site, experiment.expid, "owner_changed", f"{before or 'nobody'} → {after or 'nobody'}", details)
+    _record(experiment.site, experiment.expid, "owner_changed", _describe_owners(before, after), details)
+
+
+def _describe_owners(before: str, after: str) -> str:
+    if before and after:
+        return f"{before} → {after}"
+    return say("{before} → nobody known", before=before) if before else say("nobody known → {after}", after=after)
 
 
 def record_created(site: Site, expids: Iterable[str]) -> None:
@@ -126,16 +134,20 @@ def _is_busy(site: Site, expid: str, aftermath: timedelta = AFTERMATH) -> bool:
 
 
 def _describe(difference: Difference, commands: list[str]) -> str:
-    parts = [f"{len(names):,} {old} → {new}" for (old, new), names in difference.moved.items()]
-    parts += [f"{len(names):,} {what}" for what, names in _list_changes(difference) if names]
-    names = difference.names
-    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    by = f" Commands at work: {', '.join(commands)}." if commands else ""
-    return f"{'; '.join(parts)}: {', '.join(names[:NAMED])}{more}.{by}"
+    changes, names = ", ".join(_list_changes(difference)), join_names(difference.names, NAMED)
+    if not commands:
+        return say("Jobs changed: {changes} ({names}).", changes=changes, names=names)
+    form = marked("Jobs changed: {changes} ({names}). Commands at work: {commands}.")
+    return say(form, changes=changes, names=names, commands=", ".join(commands))
 
 
-def _list_changes(difference: Difference) -> tuple[tuple[str, list[str]], ...]:
-    return ("new jobs", difference.added), ("jobs gone", difference.removed)
+def _list_changes(difference: Difference) -> Iterator[str]:
+    for (old, new), names in difference.moved.items():
+        yield say("{count} from {old} to {new}", count=f"{len(names):,}", old=old, new=new)
+    if difference.added:
+        yield say("{count} added", count=f"{len(difference.added):,}")
+    if difference.removed:
+        yield say("{count} removed", count=f"{len(difference.removed):,}")
 
 
 def _record(site: Site, expid: str, what: str, message: str = "", details: dict[str, Any] | None = None) -> None:

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from autosubmit_portal.access.models import ExpectedExperiment
 from autosubmit_portal.access.rights import policy
@@ -20,9 +21,9 @@ from experiments.models.states import ACTIVE_STATES, State
 LONG_FIELDS = ("parameters", "command", "job_changes")
 
 
-def list_kind_choices() -> list[tuple[str, str]]:
+def list_kind_choices() -> list[tuple[str, Any]]:
     """The catalogue as choices; a callable, so that a new kind needs no migration."""
-    return [(kind.name, kind.title) for kind in CATALOGUE.values()]
+    return [(kind.name, gettext_lazy(kind.title)) for kind in CATALOGUE.values()]
 
 
 class ActionQuerySet(models.QuerySet["Action"]):

@@ -3,6 +3,7 @@
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from experiments.models.site import Site
 
@@ -36,7 +37,9 @@ class Host(models.Model):
     site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="hosts")
     name = models.CharField(
         max_length=100,
-        validators=[RegexValidator(r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$", "Letters, digits, `_`, `-` and `.`.")],
+        validators=[
+            RegexValidator(r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$", gettext_lazy("Letters, digits, `_`, `-` and `.`."))
+        ],
         help_text="Its name in the gateway's file of hosts.",
     )
     position = models.PositiveSmallIntegerField(

@@ -10,9 +10,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.access.rights import policy
+from autosubmit_portal.sentences import marked, say, translate
 from experiments.autosubmit.trusted import explain_distrust
 from experiments.catalogue.kinds import CATALOGUE, ActionKind
 
@@ -32,6 +33,12 @@ class Unpushed(models.TextChoices):
     REFUSE = "refuse", gettext_lazy("It is refused")
 
 
+_DISTRUSTED = marked(
+    "{reason}: whoever writes there decides what is run as the portal's account. Let it belong to root or to that "
+    "account, writable for nobody else (chown, chmod go-w), or name another path."
+)
+
+
 def require_trusted(text: str) -> None:
     """Raise ValidationError for a path that others than root and the portal's account can write or replace.
 
@@ -40,10 +47,7 @@ def require_trusted(text: str) -> None:
     is_ours = settings.STARTS_GATEWAY and text.startswith("/")
     reason = explain_distrust(Path(text)) if is_ours else ""
     if reason:
-        raise ValidationError(
-            f"{reason}: whoever writes there decides what is run as the portal's account. Let it belong to root or to "
-            "that account, writable for nobody else (chown, chmod go-w), or name another path."
-        )
+        raise ValidationError(translate(say(_DISTRUSTED, reason=reason), gettext, str))
 
 
 def require_trusted_home(text: str) -> None:
@@ -90,20 +94,20 @@ class Site(models.Model):
     autosubmit = models.CharField(
         max_length=500,
         validators=[
-            RegexValidator(r"^/", "An absolute path, such as /opt/autosubmit/bin/autosubmit."),
+            RegexValidator(r"^/", gettext_lazy("An absolute path, such as /opt/autosubmit/bin/autosubmit.")),
             require_trusted,
         ],
         help_text="Absolute path of the autosubmit program.",
     )
     home = models.CharField(
         max_length=500,
-        validators=[RegexValidator(r"^/", "An absolute path."), require_trusted_home],
+        validators=[RegexValidator(r"^/", gettext_lazy("An absolute path.")), require_trusted_home],
         help_text="HOME of the commands: the folder that holds .autosubmitrc.",
     )
     configuration = models.CharField(
         max_length=500,
         blank=True,
-        validators=[RegexValidator(r"^/", "An absolute path."), require_trusted],
+        validators=[RegexValidator(r"^/", gettext_lazy("An absolute path.")), require_trusted],
         help_text="Path of the configuration (AUTOSUBMIT_CONFIGURATION) when it is not .autosubmitrc in the home.",
     )
     program = models.CharField(
@@ -204,8 +208,10 @@ class Site(models.Model):
         off = next((other for other in kind.covering if other.name in self.disabled_kinds), None)
         if off is None:
             return ""
-        why = "" if off.name == kind.name else f", and “{kind.title}” does the same"
-        return f"“{off.title}” is switched off at the site {self}{why}."
+        values = {"off": say(off.title), "kind": say(kind.title), "site": self}
+        if off.name == kind.name:
+            return say("“{off}” is switched off at the site {site}.", **values)
+        return say("“{off}” is switched off at the site {site}, and “{kind}” does the same.", **values)
 
     def needs_approval(self, kind: ActionKind) -> bool:
         """Answer whether a second person must approve actions of this kind: never what only tells, nor what stops.

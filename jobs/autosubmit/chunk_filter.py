@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from autosubmit_portal.sentences import say
 from jobs.autosubmit.start_dates import EXPECTED, parse_period
 
 Values = tuple[str | range, ...] | None
@@ -74,29 +75,29 @@ def read_chunk_filter(text: str) -> ChunkSelection:
     """Return the selection of a text; raise UnreadableFilter when Autosubmit would refuse it or fail on it."""
     tokens = iter(_TOKEN.findall(text.upper()))
     if next(tokens, "") != "[":
-        raise UnreadableFilter("It must begin with “[”.")
+        raise UnreadableFilter(say("It must begin with “[”."))
     clauses = tuple(_parse_clauses(_parse_nested(tokens, _DEPTH)))
     rest = next(tokens, "")
     if rest:
-        raise UnreadableFilter(f"“{rest}” follows after its end.")
+        raise UnreadableFilter(say("“{rest}” follows after its end.", rest=rest))
     return ChunkSelection(clauses)
 
 
 def _parse_nested(tokens: Iterator[str], depth: int) -> list[Any]:
     """Return the items up to the end of the current bracket; inner brackets are lists."""
     if depth == 0:
-        raise UnreadableFilter("There is a bracket inside the chunks.")
+        raise UnreadableFilter(say("There is a bracket inside the chunks."))
     items: list[Any] = []
     for piece in tokens:
         if piece == "]":
             return items
         items.append(_parse_nested(tokens, depth - 1) if piece == "[" else piece)
-    raise UnreadableFilter("A bracket is not closed.")
+    raise UnreadableFilter(say("A bracket is not closed."))
 
 
 def _parse_clauses(items: list[Any]) -> Iterator[Clause]:
-    for date, members in _split_pairs(items, "a date and its members"):
-        for member, chunks in _split_pairs(members, "a member and its chunks"):
+    for date, members in _split_pairs(items, say("a date and its members")):
+        for member, chunks in _split_pairs(members, say("a member and its chunks")):
             anything = "ANY" in chunks
             expanded = None if anything else tuple(_parse_numbers(chunk) for chunk in chunks)
             yield Clause((_parse_word(date, _parse_dates), _parse_word(member, _parse_member), expanded))
@@ -105,10 +106,10 @@ def _parse_clauses(items: list[Any]) -> Iterator[Clause]:
 def _split_pairs(items: list[Any], what: str) -> Iterator[tuple[str, list[Any]]]:
     """Yield pairs of a name and the list that follows it."""
     if len(items) % 2:
-        raise UnreadableFilter(f"Expected {what} by turns, as in [ 20000101 [ fc0 [1-4] ] ].")
+        raise UnreadableFilter(say("Expected {what} by turns, as in [ 20000101 [ fc0 [1-4] ] ].", what=what))
     for name, inner in zip(items[::2], items[1::2], strict=True):
         if not isinstance(name, str) or not isinstance(inner, list):
-            raise UnreadableFilter(f"Expected {what} by turns, as in [ 20000101 [ fc0 [1-4] ] ].")
+            raise UnreadableFilter(say("Expected {what} by turns, as in [ 20000101 [ fc0 [1-4] ] ].", what=what))
         yield name, inner
 
 
@@ -124,14 +125,14 @@ def _parse_member(word: str) -> str | range:
 def _parse_numbers(word: str) -> str | range:
     found = word if _is_number(word) else _parse_range(word)
     if found is None:
-        raise UnreadableFilter(f"“{word}” is neither a number nor a range of numbers.")
+        raise UnreadableFilter(say("“{word}” is neither a number nor a range of numbers.", word=word))
     return found
 
 
 def _parse_dates(word: str) -> str | range:
     ends = word.split("-")
     if len(ends) > 2 or len(set(map(len, ends))) > 1 or not all(map(_is_date, ends)):
-        raise UnreadableFilter(f"“{word}” is no date: expected {EXPECTED}.")
+        raise UnreadableFilter(say("“{word}” is no date: expected {expected}.", word=word, expected=EXPECTED))
     return _parse_range(word) or word
 
 

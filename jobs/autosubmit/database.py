@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
+from autosubmit_portal.sentences import say
 from jobs.autosubmit import postgres
 from jobs.autosubmit.postgres import Schema
 
@@ -110,7 +111,7 @@ def change_access(access: Access) -> None:
 def _open_in_place(path: Path) -> Iterator[IO[bytes]]:
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(f"{path} is not a regular file")
+            raise OSError(say("{path} is not a regular file", path=path))
         yield file
 
 
@@ -170,11 +171,11 @@ def select_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield rows as `read_rows` returns them; `values` are those of the question marks in `clause`."""
     if table not in list_tables_of(connection):
-        raise UnreadableDatabase(f"it has no table {table} as Autosubmit writes it")
+        raise UnreadableDatabase(say("it has no table {table} as Autosubmit writes it", table=table))
     known = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
     chosen = ", ".join(column for column in columns if column in known)
     if not chosen:
-        raise UnreadableDatabase(f"its table {table} is not one that Autosubmit writes")
+        raise UnreadableDatabase(say("its table {table} is not one that Autosubmit writes", table=table))
     query = f"SELECT {chosen} FROM {table} {clause}"  # noqa: S608 - constants of the caller
     return _limit_rows(connection.execute(query, values), most_bytes)
 
@@ -188,5 +189,5 @@ def _limit_rows(cursor: sqlite3.Cursor, most_bytes: int) -> Iterator[dict[str, A
             if isinstance(value, _LONG):
                 total += len(value)
         if number >= MAX_ROWS or total > most_bytes:
-            raise UnreadableDatabase("it holds more than Autosubmit ever writes")
+            raise UnreadableDatabase(say("it holds more than Autosubmit ever writes"))
         yield dict(zip(names, row, strict=True))

@@ -3,12 +3,24 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from autosubmit_portal.sentences import marked, say
+
 MOST_NAMES = 5
 
 Edge = tuple[str, str]
 """A parent and a child, by name."""
 
-UNKNOWN = "Which jobs wait for which is not known: the store has no dependencies of this experiment."
+UNKNOWN = say("Which jobs wait for which is not known: the store has no dependencies of this experiment.")
+
+
+_ONE = marked(
+    "{count} dependency names jobs that are not in the job list, and cannot be shown: {names}. "
+    "Generate the job list again to bring them together."
+)
+_SEVERAL = marked(
+    "{count} dependencies name jobs that are not in the job list, and cannot be shown: {names}. "
+    "Generate the job list again to bring them together."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +52,6 @@ def _make_note(strays: Collection[Edge], names: Collection[str]) -> str:
         return ""
     unknown = sorted({name for edge in strays for name in edge if name not in names})
     told = ", ".join(name[:100] for name in unknown[:MOST_NAMES])
-    more = f" and {len(unknown) - MOST_NAMES:,} more" if len(unknown) > MOST_NAMES else ""
-    count = f"{len(strays):,} {'dependency names' if len(strays) == 1 else 'dependencies name'}"
-    return (
-        f"{count} jobs that are not in the job list, and cannot be shown: {told}{more}. "
-        "Generate the job list again to bring them together."
-    )
+    left = len(unknown) - MOST_NAMES
+    names = say("{names} and {number} more", names=told, number=f"{left:,}") if left > 0 else told
+    return say(_ONE if len(strays) == 1 else _SEVERAL, count=f"{len(strays):,}", names=names)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
+from autosubmit_portal.sentences import say
 from jobs.autosubmit.database import Source, UnreadableDatabase, read_rows
 from jobs.autosubmit.records import Column, list_columns, read_record
 from jobs.autosubmit.values import (
@@ -162,7 +163,11 @@ def read_run_configuration(source: Source, run_id: int) -> str | None:
         if not _read(source, "experiment_run", ("run_id",), run):
             return None
         raise UnreadableHistory(
-            f"The configuration of run {run_id} is longer than {MAX_CONFIGURATION_CHARACTERS:,} characters."
+            say(
+                "The configuration of run {run_id} is longer than {most} characters.",
+                run_id=run_id,
+                most=f"{MAX_CONFIGURATION_CHARACTERS:,}",
+            )
         )
     metadata = found[0].get("metadata")
     return metadata if isinstance(metadata, str) else ""
@@ -174,4 +179,6 @@ def _read(source: Source, table: str, columns: Sequence[str], clause: str) -> li
     except FileNotFoundError:
         return []
     except (UnreadableDatabase, OSError) as error:
-        raise UnreadableHistory(f"The history {source} cannot be read: {error}.") from error
+        raise UnreadableHistory(
+            say("The history {source} cannot be read: {error}.", source=source, error=error)
+        ) from error

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from autosubmit_portal.sentences import say
 from jobs.autosubmit.database import (
     SQLITE_MAGIC,
     Source,
@@ -87,7 +88,7 @@ def find_name(values: Row, source: Source) -> str:
 
 
 def _explain(source: Source, error: Exception) -> UnreadableJobList:
-    return UnreadableJobList(f"The job list {source} cannot be read: {error}.")
+    return UnreadableJobList(say("The job list {source} cannot be read: {error}.", source=source, error=error))
 
 
 def read_dependencies(source: Source) -> list[tuple[str, str]] | None:
@@ -107,7 +108,9 @@ def read_dependencies(source: Source) -> list[tuple[str, str]] | None:
     except FileNotFoundError:
         return None
     except (UnreadableDatabase, OSError) as error:
-        raise UnreadableJobList(f"The edges in {source} cannot be read: {error}.") from error
+        raise UnreadableJobList(
+            say("The edges in {source} cannot be read: {error}.", source=source, error=error)
+        ) from error
     return edges if has_rows else None
 
 
@@ -125,7 +128,7 @@ def _read_database(source: Source, decode: Decode) -> JobRows:
     (row, *_) = read_rows(source, "job_pkl", ("pkl",)) or [{}]
     data = row.get("pkl")
     if not isinstance(data, bytes):
-        raise FileNotFoundError(f"There is no job list in {source} yet.")
+        raise FileNotFoundError(say("There is no job list in {source} yet.", source=source))
     return _decode(io.BytesIO(data), len(data), decode)
 
 
@@ -136,6 +139,12 @@ def _keep_scalar(value: Any) -> Scalar:
 
 def _decode(pickle: IO[bytes], length: int, decode: Decode) -> JobRows:
     if length > MAX_BYTES:
-        raise Refused(f"it has {length:,} bytes, and the portal reads at most {MAX_BYTES:,}")
+        raise Refused(
+            say(
+                "it has {length} bytes, and the portal reads at most {most}",
+                length=f"{length:,}",
+                most=f"{MAX_BYTES:,}",
+            )
+        )
     jobs, edges = decode(pickle, length)
     return JobRows([*jobs], [*edges])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
+from autosubmit_portal.sentences import say
 from jobs.autosubmit.records import Column, list_columns
 from jobs.autosubmit.refusal import Refused
 from jobs.autosubmit.statuses import STATUS_BY_NUMBER, STATUSES
@@ -17,9 +18,9 @@ def read_name(value: object) -> str:
     """Return the name of a job; raise Refused where there is none, or one that is too long."""
     name = to_text(value)
     if not name:
-        raise Refused("unknown form of job list: a job without a name")
+        raise Refused(say("unknown form of job list: a job without a name"))
     if len(name) > LONGEST_NAME:
-        raise Refused(f"a job has a name of more than {LONGEST_NAME} characters")
+        raise Refused(say("a job has a name of more than {most} characters", most=LONGEST_NAME))
     return name
 
 

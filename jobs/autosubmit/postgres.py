@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from autosubmit_portal.sentences import say
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -67,7 +69,7 @@ def read_rows(schema: Schema, table: str, columns: Sequence[str], clause: str = 
         known = _list_columns(connection, table)
         chosen = ", ".join(f'"{column}"' for column in columns if column in known)
         if not chosen:
-            raise FileNotFoundError(f"There is no table {table} {schema}.")
+            raise FileNotFoundError(say("There is no table {table} {schema}.", table=table, schema=schema))
         query = f"SELECT {chosen} FROM {table} "  # noqa: S608 - constants of the caller
         if is_of_all:
             return _fetch_all(connection, query + "WHERE expid = %s", schema.expid)
@@ -153,7 +155,7 @@ def _explain_errors() -> Iterator[None]:
     try:
         import psycopg
     except ImportError as error:
-        raise Error(f"this Python cannot read PostgreSQL: {error}") from error
+        raise Error(say("this Python cannot read PostgreSQL: {error}", error=error)) from error
     try:
         yield
     except psycopg.Error as error:

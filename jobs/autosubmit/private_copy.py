@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from autosubmit_portal.sentences import say
+
 MOST_BYTES = 512 * 1024 * 1024
 """Of a database, and of its log."""
 
@@ -42,7 +44,7 @@ def copy_database(database: Path, target: Path, open_file: Open) -> None:
         except BlockingIOError:
             pass
         time.sleep(pause)
-    raise NotCopied("somebody else is writing into it")
+    raise NotCopied(say("somebody else is writing into it"))
 
 
 def _try_to_copy(database: Path, target: Path, open_file: Open) -> bool:
@@ -76,7 +78,7 @@ def _refuse_hot_journal(database: Path, file: IO[bytes], open_file: Open) -> Non
     """Leave a database that a writer has left half written: Autosubmit repairs it when it opens it."""
     with _open_if_there(database.with_name(f"{database.name}-journal"), open_file) as journal:
         if journal and journal.read(1) not in (b"", b"\0") and not _has_writer(file):
-            raise NotCopied("it was left half written, and waits for Autosubmit to repair it")
+            raise NotCopied(say("it was left half written, and waits for Autosubmit to repair it"))
 
 
 def _has_writer(file: IO[bytes]) -> bool:
@@ -108,5 +110,5 @@ def _copy(file: IO[bytes], target: Path) -> None:
         while piece := file.read(_PIECE_BYTES):
             left -= len(piece)
             if left < 0:
-                raise NotCopied(f"it has more than {MOST_BYTES:,} bytes")
+                raise NotCopied(say("it has more than {most} bytes", most=f"{MOST_BYTES:,}"))
             copy.write(piece)

@@ -6,9 +6,10 @@ Autosubmit 4.1.17 names jobs by `20000101`, `2000010112` or `200001011230`, whic
 import re
 from datetime import datetime, timedelta
 
+from autosubmit_portal.sentences import say
 from jobs.autosubmit.values import UTC
 
-EXPECTED = "YYYYMMDD, YYYYMMDDHH or YYYYMMDDHHMM"
+EXPECTED = say("YYYYMMDD, YYYYMMDDHH or YYYYMMDDHHMM")
 
 _WRITTEN = re.compile(r"(\d{4})(-?)(\d\d)\2(\d\d)(?:T?(\d\d)(?::?(\d\d))?)?", re.ASCII)
 _DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -23,12 +24,12 @@ def parse_period(text: str) -> Period:
     """
     found = _WRITTEN.fullmatch(text)
     if not found:
-        raise ValueError(f"“{text}” is no date: expected {EXPECTED}.")
+        raise ValueError(say("“{text}” is no date: expected {expected}.", text=text, expected=EXPECTED))
     year, _, month, day, hour, minute = found.groups()
     try:
         start = datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), tzinfo=UTC)
     except ValueError as error:
-        raise ValueError(f"“{text}” is no date: {error}.") from error
+        raise ValueError(say("“{text}” is no date: {error}.", text=text, error=error)) from error
     length = _MINUTE if minute else _HOUR if hour else _DAY
     return start, start + (length - timedelta(microseconds=1))
 

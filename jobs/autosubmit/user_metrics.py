@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
+from autosubmit_portal.sentences import say
 from jobs.autosubmit.database import Source, UnreadableDatabase, read_rows
 from jobs.autosubmit.records import Column, list_columns, read_record
 from jobs.autosubmit.values import to_count, to_text
@@ -53,7 +54,15 @@ def _read(source: Source, columns: Sequence[str], clause: str) -> list[dict[str,
     except FileNotFoundError:
         return []
     except (UnreadableDatabase, OSError) as error:
-        raise UnreadableMetrics(f"The metrics {source} cannot be read: {error}.") from error
+        raise UnreadableMetrics(
+            say("The metrics {source} cannot be read: {error}.", source=source, error=error)
+        ) from error
     if len(found) > MOST_METRICS:
-        raise UnreadableMetrics(f"The metrics {source} cannot be read: there are more than {MOST_METRICS:,}.")
+        raise UnreadableMetrics(
+            say(
+                "The metrics {source} cannot be read: there are more than {most}.",
+                source=source,
+                most=f"{MOST_METRICS:,}",
+            )
+        )
     return found

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from autosubmit_portal.sentences import say
 from jobs.autosubmit.database import Source, UnreadableDatabase, read_rows_of_tables
 from jobs.autosubmit.job_list import UnreadableJobList
 from jobs.autosubmit.job_record import JobRecord
@@ -36,7 +37,9 @@ def read_wrappers(source: Source) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (UnreadableDatabase, OSError) as error:
-        raise UnreadableJobList(f"The wrappers in {source} cannot be read: {error}.") from error
+        raise UnreadableJobList(
+            say("The wrappers in {source} cannot be read: {error}.", source=source, error=error)
+        ) from error
     return _find_last(found, _SENT) or _find_last(found, _PLANNED)
 
 

@@ -194,7 +194,7 @@ def test_an_archive_that_expands_is_refused(driver: Driver, store: Store) -> Non
     folder.mkdir()
     (folder / "20260101_000000_run.log.gz").write_bytes(gzip.compress(bytes(2**26)) * 17)
     failure = driver.read(GOOD, "log", name="20260101_000000_run.log", offset=0, limit=10)
-    assert "it holds more than 1073741824 bytes" in failure.reason
+    assert "it holds more than 1,073,741,824 bytes" in failure.reason
 
 
 def test_endless_readings_keep_nobody_waiting(driver: Driver, store: Store) -> None:

@@ -199,7 +199,7 @@ def test_a_compressed_log_that_holds_too_much_is_refused(
     run_log.with_name("bomb.log.gz").write_bytes(gzip.compress(bytes(10_000_000)))
     answer = as_viewer.get(f"/v4/experiments/a000/logs/bomb.log{query}")
     assert answer.status_code == 404
-    assert "more than 1000 bytes when unpacked" in answer.json()["detail"]
+    assert "more than 1,000 bytes when unpacked" in answer.json()["detail"]
 
 
 # --- Following

@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
 
 from autosubmit_portal.access.preferences import set_preferences
+from autosubmit_portal.agent.findings import Finding, Level
+from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.console.parts.catalogue import get_forms
-from autosubmit_portal.console.parts.presentation import translate
+from autosubmit_portal.console.parts.presentation import number, rounded, translate
 from autosubmit_portal.sentences import add, say
 from experiments.attention.alarm import tell_alarms
 from experiments.attention.facts import RunFacts
@@ -135,6 +139,111 @@ def test_what_the_database_keeps_is_shown_in_the_language_and_the_zone_of_the_pa
     assert "Cambios: -." in as_viewer.get(reverse("admin:experiments_action_change", args=[action.pk])).content.decode()
 
 
+def test_numbers_are_written_as_the_language_of_the_page_does() -> None:
+    assert (number(12345), rounded(1234.5, 1)) == ("12,345", "1,234.5")
+    with translation.override("es"):
+        assert (number(12345), rounded(1234.5, 1)) == ("12.345", "1.234,5")
+
+
+def test_numbers_of_a_drawing_are_the_same_in_all_languages(
+    as_viewer: Client, viewer: User, experiment: Experiment
+) -> None:
+    for state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
+        factories.create_action(experiment, state=state)
+    set_preferences(viewer, time_zone="", language="es")
+    bars = re.findall('<rect class="strip-.*?/>', as_viewer.get(reverse("admin:index")).content.decode())
+    assert bars
+    assert "." in bars[0]
+    assert "," not in "".join(bars)
+
+
+def test_why_files_cannot_be_read_is_said_in_the_language_of_the_page(
+    as_viewer: Client, viewer: User, experiment: Experiment
+) -> None:
+    set_preferences(viewer, time_zone="", language="es")
+    page = as_viewer.get(reverse("admin:experiments_experiment_configuration", args=[experiment])).content.decode()
+    assert "No hay configuración de Autosubmit" in page
+
+
+def test_an_entry_of_the_trail_is_said_in_the_language_of_the_page_and_its_message_kept_beside(
+    as_manager: Client, manager: User
+) -> None:
+    set_preferences(manager, time_zone="", language="es")
+    origin = Origin(door=Door.COMMAND_LINE, credential="Unix account root")
+    message, details = "a000 is gone from the store.", {"is_dry_run": True}
+    entry = trail.record("action.refused", origin=origin, subject="user ana", message=message, details=details)
+    page = as_manager.get(reverse("admin:audit_auditentry_change", args=[entry.pk])).content.decode()
+    assert '<p class="lead pre-line" title="a000 is gone from the store.">a000 ya no está en el almacén.</p>' in page
+    assert all(told in page for told in ("línea de órdenes", "Cuenta de Unix root", "usuario ana", "es simulacro"))
+
+
+def test_lists_of_the_trail_speak_the_language_of_the_page(as_manager: Client, manager: User) -> None:
+    set_preferences(manager, time_zone="", language="es")
+    origin = Origin(door=Door.COMMAND_LINE)
+    trail.record("team.changed", origin=origin, subject="site_role ana", message="a000 is gone from the store.")
+    for address in (reverse("admin:audit_auditentry_changelist"), reverse("admin:activity")):
+        page = as_manager.get(address).content.decode()
+        assert all(told in page for told in ("rol en un sitio ana", "a000 ya no está en el almacén.")), address
+
+
+def test_what_was_examined_at_a_host_is_said_in_the_language_of_the_page(
+    admin_user: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = factories.create_site()
+    found = [Finding(Level.FAIL, "site file", "It cannot be examined: no.", "Correct it.")]
+    monkeypatch.setattr("experiments.hosts.examine", lambda host: found)
+    set_preferences(admin_user, time_zone="", language="es")
+    client.force_login(admin_user)
+    page = client.get(reverse("admin:experiments_site_connection", args=[site.pk])).content.decode()
+    assert "archivo del sitio: No se puede examinar: no.<br><b>Corríjalo.</b>" in page
+
+
+def test_menus_of_lists_speak_the_language_of_the_page(as_operator: Client, operator: User, job: Job) -> None:
+    set_preferences(operator, time_zone="", language="es")
+    assert "Cambiar estado…" in as_operator.get(reverse("admin:jobs_job_changelist")).content.decode()
+    actions = as_operator.get(reverse("admin:experiments_action_changelist")).content.decode()
+    assert ">Tipo<" in actions
+    assert ">Restablecer e iniciar<" in actions
+
+
+def test_a_preview_says_what_is_missing_in_the_language_of_the_page(
+    as_operator: Client, operator: User, job: Job
+) -> None:
+    set_preferences(operator, time_zone="", language="es")
+    address = reverse("admin:experiments_experiment_request", args=[job.experiment, "set_status"])
+    page = as_operator.post(f"{address}preview/", {"jobs": job.name}).content.decode()
+    assert "<li><b>Estado</b> Este campo es requerido." in page
+
+
+def test_what_is_recorded_of_a_change_is_english_whatever_language_the_page_speaks(
+    as_manager: Client, manager: User
+) -> None:
+    set_preferences(manager, time_zone="", language="es")
+    as_manager.post(reverse("admin:access_team_add"), {"slug": "ocean", "name": "Ocean"})
+    assert AuditEntry.objects.filter(event="team.created", subject="team ocean").exists()
+
+
+def test_what_is_recorded_of_wrong_parameters_is_english_whatever_language_it_was_said_in(
+    as_operator: Client, operator: User, experiment: Experiment
+) -> None:
+    set_preferences(operator, time_zone="", language="es")
+    address = reverse("admin:experiments_experiment_request", args=[experiment, "update_description"])
+    page = as_operator.post(address, {"description": ""}).content.decode()
+    assert "Este campo es requerido." in page
+    assert AuditEntry.objects.get(event="action.refused").message == "description: This field is required."
+
+
+def test_what_is_recorded_of_a_lockout_is_english_whatever_language_the_browser_asks_for(
+    client: Client, db: None
+) -> None:
+    for _ in range(settings.AXES_FAILURE_LIMIT):
+        page: Any = client.post(
+            reverse("admin:login"), {"username": "ana", "password": "x"}, headers={"accept-language": "es"}
+        )
+    assert "Demasiados inicios de sesión fallidos." in page.content.decode()
+    assert AuditEntry.objects.get(event="sign_in.locked_out").message.startswith("Too many failed sign-ins.")
+
+
 def test_what_is_recorded_of_a_refusal_is_english_whatever_language_it_was_said_in(
     as_operator: Client, operator: User, job: Job
 ) -> None:
@@ -179,6 +288,33 @@ KEPT = [
         "The command was killed by SIGKILL before it ended. Check the state of the experiment, then try again.",
         "La orden se mató con SIGKILL antes de terminar. Compruebe el estado del experimento e inténtelo de nuevo.",
     ),
+    (
+        "The job list was recovered: 1 job to READY, 2 jobs to WAITING.",
+        "Se recuperó la lista de trabajos: 1 trabajo a READY, 2 trabajos a WAITING.",
+    ),
+    ("There are more than 200,000 jobs.", "Hay más de 200.000 trabajos."),
+    (
+        "The job list has 1,200 RUNNING, 3 QUEUING, but no process was found on node.",
+        "La lista de trabajos tiene 1.200 RUNNING, 3 QUEUING, pero no se encontró ningún proceso en node.",
+    ),
+    (
+        "a000 does not answer within 30 s: a disk may hang. It is left out for 60 s.",
+        "a000 no responde en 30 s: puede que un disco esté colgado. Se deja fuera durante 60 s.",
+    ),
+    (
+        "The job list a.pkl cannot be read: truncated: it is empty.",
+        "No se puede leer la lista de trabajos a.pkl: truncado: está vacío.",
+    ),
+    (
+        "The host runs2 has been away for 40 s. The host cannot be reached: Connection refused.",
+        "El host runs2 lleva 40 s ausente. No se puede alcanzar el host: Connection refused.",
+    ),
+    (
+        "Jobs changed: 2,000 from READY to COMPLETED, 1 added (a000_1, a000_2 and 1,999 more).",
+        "Trabajos cambiados: 2.000 de READY a COMPLETED, 1 añadidos (a000_1, a000_2 y 1.999 más).",
+    ),
+    ("status: “x” is not one of READY, HELD.", "status: «x» no es uno de READY, HELD."),
+    ("description: This field is required.", "description: Este campo es requerido."),
     ("Called off: The account of ana is gone.", "Anulada: La cuenta de ana ya no existe."),
     ("job lib crashed: {0} {", "job lib crashed: {0} {"),
     ("WAITING", "WAITING"),
@@ -192,13 +328,18 @@ def test_a_sentence_that_was_kept_as_text_is_found_again(kept: str, shown: str) 
     assert translate(kept) == kept
 
 
+def fill(name: str, place: int) -> str:
+    """Return a value of this name: some are numbers."""
+    return f"1,00{place}" if name in ("count", "number") else f"x{place}"
+
+
 def test_each_sentence_that_is_kept_as_text_is_found_again_as_it_was_said() -> None:
     """Of all forms: whatever the database keeps says the same as what was said a moment ago."""
     told = [*get_forms("es")]
     assert len(told) > 100
     with translation.override("es"):
         for form in told:
-            said = say(form, **{name: f"x{number}" for number, name in enumerate({*VALUE.findall(form)})})
+            said = say(form, **{name: fill(name, place) for place, name in enumerate({*VALUE.findall(form)})})
             assert translate(str(said)) == translate(said), form
 
 

@@ -109,5 +109,5 @@ def test_the_trail_says_who_asked_for_it(
     ask(api, asker, kind)
     entry = AuditEntry.objects.get(event="action.requested")
     page = text_of(as_manager.get(page_of("audit_auditentry", entry.pk)))
-    assert f"{kind.name} #{entry.action_id}" in page
+    assert f"{kind.title} #{entry.action_id}" in page
     assert asker.get_username() in page

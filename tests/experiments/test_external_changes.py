@@ -74,7 +74,7 @@ def test_jobs_that_somebody_changed_are_one_entry_with_numbers(watcher: SiteMirr
     watcher.look()
     (entry,) = entries()
     assert (entry.event, entry.expid) == ("experiment.jobs_changed_outside", "a000")
-    assert entry.message == "1 READY → COMPLETED: a000_0. Commands at work: setstatus."
+    assert entry.message == "Jobs changed: 1 from READY to COMPLETED (a000_0). Commands at work: setstatus."
     assert entry.details["changes"] == [["READY", "COMPLETED", 1]]
 
 
@@ -92,8 +92,8 @@ def test_of_many_jobs_the_first_are_named(watcher: SiteMirror, store: Store) -> 
     write_jobs(store, "a000", dict.fromkeys(names, COMPLETED))
     watcher.look()
     entry = entries()[-1]
-    assert entry.message.startswith("2,000 READY → COMPLETED: a000_0000, ")
-    assert entry.message.endswith(" and 1,990 more.")
+    assert entry.message.startswith("Jobs changed: 2,000 from READY to COMPLETED (a000_0000, ")
+    assert entry.message.endswith(" and 1,990 more).")
     assert len(entry.details["jobs"]) == 10
 
 
@@ -102,7 +102,7 @@ def test_a_job_list_that_somebody_generated_says_what_came_and_went(watcher: Sit
     watcher.look()
     (entry,) = entries()
     assert entry.event == "experiment.job_list_changed_outside"
-    assert entry.message == "2 new jobs; 1 jobs gone: a000_X, a000_Y, a000_0."
+    assert entry.message == "Jobs changed: 2 added, 1 removed (a000_X, a000_Y, a000_0)."
 
 
 def test_a_job_list_that_was_generated_with_the_same_jobs_is_a_changed_list(watcher: SiteMirror, store: Store) -> None:
@@ -288,7 +288,7 @@ def test_a_status_set_in_a_terminal_is_in_the_trail(site: Site, make_experiment:
     autosubmit.call("setstatus", "--save", "--status_final=SUSPENDED", f"--list={expid}_SETUP", expid)
     watcher.look()
     entry = AuditEntry.objects.get(expid=expid, event="experiment.jobs_changed_outside")
-    assert entry.message == f"1 READY → SUSPENDED: {expid}_SETUP. Commands at work: setstatus."
+    assert entry.message == f"Jobs changed: 1 from READY to SUSPENDED ({expid}_SETUP). Commands at work: setstatus."
 
 
 def test_an_experiment_generated_in_a_terminal_is_in_the_trail(site: Site, make_experiment: MakeExperiment) -> None:

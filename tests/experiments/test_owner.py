@@ -162,7 +162,7 @@ def test_a_link_in_place_of_the_folder_is_of_nobody(watcher: SiteMirror, store: 
     experiment = seen(watcher)
     assert (experiment.owner_uid, experiment.owner) == (NO_OWNER, "")
     assert "A link or a file" in experiment.owner_note
-    assert events() == [f"{pwd.getpwuid(os.getuid()).pw_name} → nobody"]
+    assert events() == [f"{pwd.getpwuid(os.getuid()).pw_name} → nobody known"]
 
 
 def test_an_experiment_without_a_folder_is_of_whom_it_was_last(watcher: SiteMirror, store: Store) -> None:

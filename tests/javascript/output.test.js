@@ -48,6 +48,13 @@ test("an output grows by what is new, and its size is told", async () => {
     assert.strictEqual(asked[2], "/output/7?after=8");
 });
 
+test("its size is written as the language of the page does", async () => {
+    const { clock, document, find } = opened([NOTHING, piece("two\n", 4, 8, { size: 1234567, shown: 1234567 }), NOTHING]);
+    document.documentElement.lang = "es";
+    await clock.pass(1000);
+    assert.strictEqual(find("[data-output-note]").textContent, "1.234.567 bytes");
+});
+
 test("what is left is fetched at once, without waiting for the next look", async () => {
     const { clock, screen } = opened([piece("two\n", 4, 8, { size: 12 }), piece("three\n", 8, 14)]);
     await clock.pass(60);

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Model, Q, QuerySet
+from django.utils.translation import override
 
 from autosubmit_portal.access.models import get_scope
 from autosubmit_portal.access.rights.grants import Grant, Grants, Part, make_condition, read_grants, read_limits
@@ -478,7 +479,9 @@ def _list_grants_to_view(actor: Actor, model: type[Model]) -> list[Grant]:
 
 
 def _refuse_unseen(actor: Actor, model: type[Model]) -> Forbidden:
-    permission, names = _name_view(model), model._meta.verbose_name_plural
+    permission = _name_view(model)
+    with override(None):
+        names = say(str(model._meta.verbose_name_plural))
     reason = say(
         "{actor} may not do “View {names}”: the permission {permission} is missing. Ask a manager.",
         actor=actor,

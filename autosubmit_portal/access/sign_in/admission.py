@@ -20,7 +20,7 @@ class AccountAdapter(DefaultAccountAdapter):
     ) -> None:
         """Give the account what the provider grants; raise SignInRefused if it is closed or may not see anything."""
         if not user.is_active:
-            raise SignInRefused(f"The account “{user}” is closed.", subject=f"user {user}")
+            raise SignInRefused(say("The account “{user}” is closed.", user=user), subject=f"user {user}")
         login = (signal_kwargs or {}).get("sociallogin")
         if login is None:
             return  # the form for name and password has looked at the account

@@ -31,6 +31,7 @@ from jwt.exceptions import (
 
 from autosubmit_portal.access.sign_in.claims import get_values
 from autosubmit_portal.access.sign_in.providers import OpenIDConnect, Person, is_subject
+from autosubmit_portal.sentences import say
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +59,13 @@ class ProviderUnavailable(Exception):
 
 
 _REASONS: dict[type[Exception], str] = {
-    ExpiredSignatureError: "The token has expired.",
-    ImmatureSignatureError: "The token is not valid yet.",
-    InvalidAudienceError: "The token is for another audience.",
-    InvalidIssuerError: "The token is from another issuer.",
-    InvalidSignatureError: "The signature of the token is wrong.",
-    MissingRequiredClaimError: f"The token lacks one of the claims {', '.join(NEEDED)}.",
-    PyJWKClientError: "The token is signed with a key that the provider does not have.",
+    ExpiredSignatureError: say("The token has expired."),
+    ImmatureSignatureError: say("The token is not valid yet."),
+    InvalidAudienceError: say("The token is for another audience."),
+    InvalidIssuerError: say("The token is from another issuer."),
+    InvalidSignatureError: say("The signature of the token is wrong."),
+    MissingRequiredClaimError: say("The token lacks one of the claims {names}.", names=", ".join(NEEDED)),
+    PyJWKClientError: say("The token is signed with a key that the provider does not have."),
 }
 
 
@@ -114,7 +115,7 @@ def read_access_token(token: str) -> AccessToken:
         str(header.get("typ", "")).lower() in ACCESS_TOKEN_TYPES or claims.get("typ") == ACCESS_TOKEN_CLAIM
     )
     if not is_access_token:
-        raise InvalidToken("This is no access token: neither `at+jwt` in its header nor `Bearer` in its claims.")
+        raise InvalidToken(say("This is no access token: neither `at+jwt` in its header nor `Bearer` in its claims."))
     return AccessToken(read_person(provider, claims), str(claims.get("azp") or claims.get("client_id") or ""))
 
 
@@ -160,7 +161,7 @@ def _verify(token: str, provider: OpenIDConnect, audience: tuple[str, ...]) -> t
     try:
         key = _get_keys(provider.address).get_signing_key_from_jwt(token)
         if key.algorithm_name not in ALGORITHMS:
-            raise InvalidToken("The token is signed with an algorithm that is not accepted.")
+            raise InvalidToken(say("The token is signed with an algorithm that is not accepted."))
         decoded = jwt.decode_complete(
             token,
             key,
@@ -176,12 +177,12 @@ def _verify(token: str, provider: OpenIDConnect, audience: tuple[str, ...]) -> t
         raise InvalidToken(_find_reason(error)) from error
     header, claims = decoded["header"], decoded["payload"]
     if not is_subject(claims["sub"]):
-        raise InvalidToken("The token names no subject.")
+        raise InvalidToken(say("The token names no subject."))
     return header, claims
 
 
 def _find_reason(error: Exception) -> str:
-    return next((text for kind, text in _REASONS.items() if isinstance(error, kind)), "The token cannot be read.")
+    return next((text for kind, text in _REASONS.items() if isinstance(error, kind)), say("The token cannot be read."))
 
 
 def _get_keys(issuer: str) -> Keys:

@@ -29,6 +29,7 @@ from autosubmit_portal.access.sign_in.refusals import SignInRefused, refuse_expi
 from autosubmit_portal.access.sign_in.social import SocialProvider, make_callback_address
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import get_actor, get_current_origin
+from autosubmit_portal.sentences import say
 
 TICKET = re.compile(r"ST-[!-~]{1,253}")  # no proxy ticket: what a program got for somebody
 SECONDS = 5
@@ -66,14 +67,14 @@ class CASServer(SocialProvider):
     def _ask_about(self, ticket: str, state_id: str) -> Person:
         """Return whom the server gave the ticket to, for this sign-in and no other; raise SignInRefused."""
         if not TICKET.fullmatch(ticket):
-            raise SignInRefused(f"{self.provider.name}: the sign-in was cancelled.", status=401)
+            raise SignInRefused(say("{name}: the sign-in was cancelled.", name=self.provider.name), status=401)
         address = self._make_address("p3/serviceValidate", service=self._make_service(state_id), ticket=ticket)
         try:
             return self._read_person(read_answer(_fetch(address)))
         except TicketRefused as refusal:
             if str(refusal) not in NOT_TAKEN:
                 raise refuse_unavailable(self.provider, refusal) from refusal
-            text = f"{self.provider.name} does not accept the ticket of this sign-in. Begin again."
+            text = say("{name} does not accept the ticket of this sign-in. Begin again.", name=self.provider.name)
             raise SignInRefused(text, status=401) from refusal
         except (InvalidAnswer, requests.RequestException) as error:
             raise refuse_unavailable(self.provider, error) from error
@@ -113,7 +114,7 @@ def sign_out(provider: CAS, text: str) -> None:
     if row:
         sessions.end_sessions(row.user, marked={SESSION_KEY: digest})
         row.delete()
-        message = f"Signed out at {provider.name}."
+        message = say("Signed out at {provider}.", provider=provider.name)
         trail.record("sign_in.ended", origin=get_current_origin(), subject=f"user {row.user}", message=message)
 
 
@@ -133,7 +134,11 @@ def _require_same_writing(provider: CAS, subject: str) -> None:
     """Refuse a name that differs from a known one in capitals only: most servers take both for the same person."""
     known = SocialAccount.objects.filter(provider=provider.source, uid__iexact=subject).exclude(uid=subject).first()
     if known:
-        text = f"At {provider.name} you are “{known.uid}” here, in this writing. Sign out there, and begin again so."
+        text = say(
+            "At {provider} you are “{uid}” here, in this writing. Sign out there, and begin again so.",
+            provider=provider.name,
+            uid=known.uid,
+        )
         raise SignInRefused(text)
 
 

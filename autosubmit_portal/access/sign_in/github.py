@@ -20,6 +20,7 @@ from django.utils import timezone
 from autosubmit_portal.access.sign_in.providers import GitHub, Person
 from autosubmit_portal.access.sign_in.refusals import SignInRefused
 from autosubmit_portal.access.sign_in.social import OAuth2, make_callback_address
+from autosubmit_portal.sentences import say
 
 SCOPES = ["read:org", "user:email"]
 PER_PAGE = 100
@@ -112,9 +113,12 @@ class _Reader:
 
     def _refuse_stranger(self, login: str) -> str:
         names = " or ".join(sorted(self.provider.organisations))
-        return (
-            f"{login} is no member of {names} at {self.provider.name}, "
-            "or the organisation has not approved this portal as an application."
+        return say(
+            "{login} is no member of {names} at {provider}, "
+            "or the organisation has not approved this portal as an application.",
+            login=login,
+            names=names,
+            provider=self.provider.name,
         )
 
     def _list(self, path: str) -> Iterator[dict[str, Any]]:
@@ -138,7 +142,11 @@ class _Reader:
         answer = self.session.get(address, allow_redirects=False)
         if answer.status_code in LIMITED and answer.headers.get("X-RateLimit-Remaining") == "0":
             until = datetime.fromtimestamp(int(answer.headers["X-RateLimit-Reset"]), UTC)
-            text = f"{self.provider.name} answers no more questions before {until:%H:%M} UTC. Try again then."
+            text = say(
+                "{name} answers no more questions before {until} UTC. Try again then.",
+                name=self.provider.name,
+                until=f"{until:%H:%M}",
+            )
             raise SignInRefused(text, status=503)
         answer.raise_for_status()
         if answer.status_code != HTTPStatus.OK:

@@ -17,14 +17,16 @@ from django.db.models import Max, QuerySet, Sum
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.translation import ngettext
 
 from autosubmit_portal.audit import tally, trail
 from autosubmit_portal.audit.origin import Origin, get_current_origin
+from autosubmit_portal.sentences import marked, say
 
 # A whole institute may stand behind one address.
 ADDRESS_FACTOR = 5
 LONGEST_NAME = 150  # that of User.username
+_MINUTE = marked("Too many failed sign-ins. Try again in {count} minute, or ask a manager to lift the lockout.")
+_MINUTES = marked("Too many failed sign-ins. Try again in {count} minutes, or ask a manager to lift the lockout.")
 
 
 class LockoutHandler(AxesDatabaseHandler):
@@ -76,12 +78,7 @@ def explain(until: datetime | None) -> str:
     """Say how long a lockout lasts; the same for names that exist and names that do not."""
     seconds = (until - timezone.now()).total_seconds() if until else 0
     minutes = max(1, round(seconds / 60))
-    said = ngettext(
-        "Too many failed sign-ins. Try again in {minutes} minute, or ask a manager to lift the lockout.",
-        "Too many failed sign-ins. Try again in {minutes} minutes, or ask a manager to lift the lockout.",
-        minutes,
-    )
-    return said.format(minutes=minutes)
+    return say(_MINUTE if minutes == 1 else _MINUTES, count=minutes)
 
 
 def lift(*, name: str = "", address: str = "", origin: Origin) -> int:

@@ -30,6 +30,7 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.translation import gettext, override
 
 from autosubmit_portal.access import sessions
 from autosubmit_portal.access.rights import teams
@@ -38,7 +39,7 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.sign_in import lockout
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import get_actor, get_client_address, get_current_origin
-from autosubmit_portal.sentences import say
+from autosubmit_portal.sentences import say, translate
 
 # A code fits for a minute and a half, clocks that differ included: so many codes are remembered as used.
 REMEMBERED_CODES = 3
@@ -89,7 +90,7 @@ class CodeForm(AuthenticateForm):
             request.axes_locked_out = True
             user_login_failed.send(__name__, credentials={"username": name}, request=request)
             until = lockout.find_end(name, get_client_address(request))
-            raise ValidationError(lockout.explain(until), code="locked_out")
+            raise ValidationError(translate(lockout.explain(until), gettext, str), code="locked_out")
         code: str = super().clean_code()
         if self.authenticator.type == Authenticator.Type.TOTP and not _use(self.authenticator, code):
             raise ValidationError(say("This code has been used. Wait for the next one."), code="used")
@@ -195,7 +196,7 @@ def _record_failed(user: User, request: HttpRequest, **_: Any) -> None:
     """Count and record a wrong code like a wrong password."""
     credentials = {"username": user.get_username()}
     user_login_failed.send(
-        __name__, credentials=credentials, request=request, reason="Wrong code of the second factor."
+        __name__, credentials=credentials, request=request, reason=say("Wrong code of the second factor.")
     )
 
 
@@ -216,6 +217,7 @@ def _record_used(authenticator: Authenticator, **_: Any) -> None:
 
 
 def _record(what: str, authenticator: Authenticator) -> None:
-    details = {"type": str(authenticator.get_type_display())}
+    with override(None):  # the trail is in English, whatever language the page speaks
+        details = {"type": str(authenticator.get_type_display())}
     subject = f"user {authenticator.user}"
     trail.record(f"second_factor.{what}", origin=get_current_origin(), subject=subject, details=details)

@@ -7,6 +7,7 @@ from autosubmit_portal.agent.protocol.events import Answer, Data, Event, Failure
 from autosubmit_portal.agent.protocol.fields import take_object, take_text
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.protocol.versions import OURS, Versions
+from autosubmit_portal.sentences import say
 
 
 class Client(Connection):
@@ -23,11 +24,11 @@ class Client(Connection):
     def request(self, name: str, arguments: Message, now: float) -> int:
         """Ask for something; return the channel that the answer will have. Raises Busy."""
         if not self.version or self.is_closed:
-            raise Busy("There is no connection.")
+            raise Busy(say("There is no connection."))
         is_urgent = name in URGENT
         most = limits.MOST_REQUESTS + (limits.MOST_URGENT_REQUESTS if is_urgent else 0)
         if len(self._credit) >= most or not (is_urgent or self._requests.take(now)):
-            raise Busy("There are too many requests at once.")
+            raise Busy(say("There are too many requests at once."))
         self._last_channel = self._last_channel % (2**32 - 1) + 1
         channel, credit = self._last_channel, limits.USUAL_CREDIT
         asked = {"type": "request", "name": name, "arguments": arguments, "credit": credit}

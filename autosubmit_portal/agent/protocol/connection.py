@@ -10,6 +10,7 @@ from autosubmit_portal.agent.protocol.frames import Frame, FrameReader, Kind
 from autosubmit_portal.agent.protocol.outbox import Outbox
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.protocol.versions import OURS, Version, Versions
+from autosubmit_portal.sentences import say
 
 # What is sent before anything else, and so is the answer to it.
 URGENT = frozenset({"end", "give_up"})
@@ -51,19 +52,24 @@ class Connection(ABC):
                 self.heard_at = now
                 events += self._take_frame(frame, now)
         except ProtocolError as error:
-            events += self.close(f"The other side sent {error}.")
+            events += self.close(say("The other side sent {error}.", error=error))
         return events
 
     def receive_end(self) -> list[Event]:
         """Take the end of the stream."""
         return self._end(f"The stream ended{self._reader.describe_junk()}.")
 
+    def _explain_silence(self, seconds: str) -> str:
+        if self.version:
+            return say("The other side has said nothing for {seconds} s.", seconds=seconds)
+        junk = self._reader.describe_junk()
+        return say("The other side has said no hello{junk} for {seconds} s.", junk=junk, seconds=seconds)
+
     def tick(self, now: float) -> list[Event]:
         """Look at the time, about once a second: beat, and close when the other side is silent."""
         patience = limits.SILENCE_SECONDS if self.version else limits.HELLO_SECONDS
         if now - self.heard_at > patience:
-            what = "nothing" if self.version else f"no hello{self._reader.describe_junk()}"
-            return self.close(f"The other side has said {what} for {patience:.0f} s.")
+            return self.close(self._explain_silence(f"{patience:.0f}"))
         if now - self._beaten_at >= limits.HEARTBEAT_SECONDS and not self.is_closed:
             self._beaten_at = now
             if not self._outbox.size:  # whatever is sent shows that we live
@@ -145,7 +151,7 @@ class Connection(ABC):
     def _take_control(self, message: Message) -> list[Event]:
         what = take_text(message, "type")
         if what == "close":
-            return self._end(f"The other side closed: {take_text(message, 'reason')}")
+            return self._end(say("The other side closed: {reason}", reason=take_text(message, "reason")))
         if not self.version:
             return self._take_hello(what, message)
         if what != "heartbeat":
@@ -159,5 +165,5 @@ class Connection(ABC):
         try:
             self.version = self._spoken.agree(theirs)
         except ProtocolError as error:
-            return self.close(f"No common language: {error}.")
+            return self.close(say("No common language: {error}.", error=error))
         return [Hello(self.version, take_object(message, "facts"))]

@@ -7,6 +7,7 @@ from autosubmit_portal.agent.protocol.events import Cancelled, Event, Request
 from autosubmit_portal.agent.protocol.fields import take_number, take_object, take_text
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.protocol.versions import OURS, Versions
+from autosubmit_portal.sentences import say
 
 
 class Server(Connection):
@@ -24,7 +25,7 @@ class Server(Connection):
     def send_data(self, channel: int, data: bytes) -> None:
         """Send bytes of an answer, no more than there is credit for."""
         if len(data) > self._credit[channel]:
-            raise ValueError("There is not enough credit.")
+            raise ValueError(say("There is not enough credit."))
         self._credit[channel] -= len(data)
         self._outbox.add_data(channel, data)
 
@@ -38,7 +39,7 @@ class Server(Connection):
 
     def _finish(self, channel: int, message: Message) -> None:
         if channel not in self._credit:
-            raise ValueError(f"Request {channel} has been answered.")
+            raise ValueError(say("Request {channel} has been answered.", channel=channel))
         self._send(channel, message, is_urgent=channel in self._urgent)
         del self._credit[channel]
         self._urgent.discard(channel)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from autosubmit_portal.agent.protocol.errors import ProtocolError
+from autosubmit_portal.sentences import say
 
 Version = tuple[int, int]
 
@@ -18,7 +19,9 @@ class Versions:
         """Return the newest version that both speak."""
         version = min(self.newest, other.newest)
         if version < max(self.oldest, other.oldest):
-            raise ProtocolError(f"it speaks protocol {other} and we speak {self}: update the older of both")
+            raise ProtocolError(
+                say("it speaks protocol {other} and we speak {ours}: update the older of both", other=other, ours=self)
+            )
         return version
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from autosubmit_portal.sentences import say
 from experiments.autosubmit.store import Store
 from jobs.autosubmit.database import Access
 from jobs.autosubmit.logs.safe_open import LeadsOutside, open_inside
@@ -34,7 +35,7 @@ class PrivateAccess:
                     return io.BufferedReader(open_inside(base, str(path.relative_to(base))))
                 except LeadsOutside as error:
                     raise OSError(str(error)) from error
-        raise OSError(f"{path} is in no folder of the store")
+        raise OSError(say("{path} is in no folder of the store", path=path))
 
     @contextmanager
     def _lend(self, path: Path) -> Iterator[Path]:

@@ -10,6 +10,7 @@ from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.jobs import compare, find_edges, make_revision, read_jobs
 from autosubmit_portal.agent.readers.memory import Told
 from autosubmit_portal.agent.readers.place import Answer, Place, make_document
+from autosubmit_portal.sentences import say
 from experiments.autosubmit import forms
 from experiments.autosubmit.command_logs import StopLogs, find_commands_since
 from experiments.autosubmit.liveness import Liveness, check_liveness, read_locks
@@ -141,6 +142,8 @@ def _find_commands(place: Place, alive: Liveness, changed_at: datetime | None) -
 def _tell_runs(place: Place, plans_source: str) -> Message:
     runs = read_runs(place.store.history_database(place.expid))
     if len(runs) > forms.MOST_RUNS:
-        raise UnreadableHistory(f"The history of {place.expid} has more than {forms.MOST_RUNS:,} runs.")
+        raise UnreadableHistory(
+            say("The history of {expid} has more than {most} runs.", expid=place.expid, most=f"{forms.MOST_RUNS:,}")
+        )
     plans = read_plans(place.store, place.expid, runs, plans_source)
     return {"runs": [*map(forms.tell_run, runs)], "plans": asdict(plans) if plans else None}

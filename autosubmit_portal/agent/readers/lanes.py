@@ -17,6 +17,7 @@ from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.limits import READING_SECONDS
 from autosubmit_portal.agent.readers.messages import PUT_OFF
 from autosubmit_portal.agent.readers.process import Heard, Process
+from autosubmit_portal.sentences import say
 
 SLOW_SECONDS = 0.5
 SLOW_NICENESS = 5
@@ -106,7 +107,7 @@ class Lanes:
         """Take a request; its end is told by `turn`."""
         trouble = self._troubles.get(reading.subject)
         if trouble and reading.asked_at < trouble.until:
-            again = f"It is tried again in {trouble.until - reading.asked_at:.0f} s."
+            again = say("It is tried again in {seconds} s.", seconds=f"{trouble.until - reading.asked_at:.0f}")
             self._fail(reading, "unreadable", f"{trouble.why} {again}")
         else:
             self._waiting.append(reading)
@@ -145,7 +146,7 @@ class Lanes:
         except EOFError:
             self._leave(process)
             if reading:
-                self._punish(reading, now, "it takes too much time or memory to read")
+                self._punish(reading, now, say("it takes too much time or memory to read"))
             return
         if not reading:
             self._leave(process)  # it says what nobody asked
@@ -181,7 +182,7 @@ class Lanes:
             spent, most = now - reading.begun_at, self._allow(process)
             if spent > most:
                 self._leave(process)
-                self._punish(reading, now, f"it takes more than {most} s to read")
+                self._punish(reading, now, say("it takes more than {most} s to read", most=most))
             elif spent > SLOW_SECONDS and process.is_ready and not reading.is_slow:
                 self._slow_down(process, reading)
             elif spent > GREEDY_SECONDS and process.read_used() - reading.used_before > GREEDY_SECONDS:
@@ -191,7 +192,7 @@ class Lanes:
                 self._leave(process)
         for reading in [reading for reading in self._waiting if now - reading.asked_at > WAIT_SECONDS]:
             self._waiting.remove(reading)
-            self._fail(reading, "busy", "Too much is being read that takes long. Try again later.")
+            self._fail(reading, "busy", say("Too much is being read that takes long. Try again later."))
 
     def _allow(self, process: Process) -> int:
         """Return how long a reading may take: only one at a time gets the time that large files take."""
@@ -221,7 +222,7 @@ class Lanes:
             process = self._take_process(is_slow=reading.is_slow)
         except OSError as error:
             self._waiting.remove(reading)
-            self._fail(reading, "failed", f"No reader can be started: {error}.")
+            self._fail(reading, "failed", say("No reader can be started: {error}.", error=error))
             return
         try:
             process.ask(reading.request | {"is_slow": reading.is_slow})

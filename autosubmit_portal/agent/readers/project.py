@@ -16,6 +16,7 @@ from pathlib import Path
 from autosubmit_portal.agent.protocol.fields import refuse_others
 from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.place import Answer, Place
+from autosubmit_portal.sentences import say
 from jobs.autosubmit.logs.safe_open import LeadsOutside, open_inside
 
 MOST_NAMED = 20
@@ -76,7 +77,7 @@ def _list_refs(repository: Path) -> list[str]:
         for parent, _, names in os.walk(repository / kind):
             found += [str(Path(parent, name).relative_to(repository)) for name in names]
             if len(found) > _MOST_REFS:
-                raise OSError(f"its project has more than {_MOST_REFS:,} branches")
+                raise OSError(say("its project has more than {most} branches", most=f"{_MOST_REFS:,}"))
     return found
 
 
@@ -87,7 +88,7 @@ def _copy(folder: Path, inside: Path, copy: Path) -> None:
     except LeadsOutside as error:
         raise OSError(str(error)) from error
     if len(data) > _MOST_BYTES:
-        raise OSError(f"{inside} is longer than {_MOST_BYTES:,} bytes")
+        raise OSError(say("{inside} is longer than {most} bytes", inside=inside, most=f"{_MOST_BYTES:,}"))
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_bytes(data)
 
@@ -113,8 +114,10 @@ def _ask(project: Path, ours: str, *words: str) -> str:
     try:
         done = subprocess.run([_GIT, *words], check=True, timeout=_SECONDS, **how)  # type: ignore[call-overload]
     except subprocess.TimeoutExpired as error:
-        raise OSError(f"git does not answer about the project within {_SECONDS:.0f} s") from error
+        raise OSError(
+            say("git does not answer about the project within {seconds} s", seconds=f"{_SECONDS:.0f}")
+        ) from error
     except subprocess.CalledProcessError as error:
         text = error.stderr[:300].decode("utf-8", "replace").strip()
-        raise OSError(f"git cannot tell about the project: {text}") from error
+        raise OSError(say("git cannot tell about the project: {error}", error=text)) from error
     return str(done.stdout[:_MOST_PRINTED].decode("utf-8", "replace"))

@@ -21,6 +21,7 @@ from autosubmit_portal.agent.readers.memory import Memory
 from autosubmit_portal.agent.readers.messages import HEAD, MOST_DATA_BYTES, PUT_OFF, pack
 from autosubmit_portal.agent.readers.place import Answer, Means, Place
 from autosubmit_portal.agent.readers.readings import READINGS
+from autosubmit_portal.sentences import say
 from experiments.autosubmit.shown_configuration import MissingConfiguration, UnreadableConfiguration
 from experiments.autosubmit.store import BrokenStore, locate, read_rc
 from jobs.autosubmit.database import change_access
@@ -81,19 +82,21 @@ def answer(request: Message, means: Means) -> Answer:
     try:
         value, data = _read(request, means)
         if len(data) > MOST_DATA_BYTES:
-            raise OSError(f"it is longer than {MOST_DATA_BYTES:,} bytes")
+            raise OSError(say("it is longer than {most} bytes", most=f"{MOST_DATA_BYTES:,}"))
         return {"value": value}, data
     except ProtocolError as error:
-        return _tell_failure("invalid", f"The request is not understood: {error}.")
+        return _tell_failure("invalid", say("The request is not understood: {error}.", error=error))
     except BrokenStore as error:
         return _tell_failure("broken", str(error))
     except _MISSING as error:
         return _tell_failure("missing", str(error))
     except _UNREADABLE as error:
         strerror = error.strerror if isinstance(error, OSError) else None
-        return _tell_failure("unreadable", f"It cannot be read: {strerror}." if strerror else str(error))
+        return _tell_failure(
+            "unreadable", say("It cannot be read: {error}.", error=strerror) if strerror else str(error)
+        )
     except (MemoryError, RecursionError):
-        return _tell_failure("unreadable", "It takes too much memory to read.")
+        return _tell_failure("unreadable", say("It takes too much memory to read."))
 
 
 def _take_home(request: Message) -> tuple[Path, Path | None]:
@@ -105,7 +108,7 @@ def _take_home(request: Message) -> tuple[Path, Path | None]:
 def _read(request: Message, means: Means) -> Answer:
     expid, what = fields.take_text(request, "expid"), fields.take_text(request, "what")
     if what not in READINGS:
-        raise ProtocolError(f"{what!a}, which nobody can read")
+        raise ProtocolError(say("{what}, which nobody can read", what=ascii(what)))
     home = _take_home(request)
     arguments = {name: value for name, value in request.items() if name not in _OF_THE_AGENT}
     return READINGS[what](Place(locate(*home), read_rc(*home), expid, means), arguments)

@@ -19,6 +19,7 @@ from autosubmit_portal.agent.protocol.strict_json import Message
 from autosubmit_portal.agent.readers.experiment import read_experiment, read_fresh, read_stops
 from autosubmit_portal.agent.readers.place import Answer, Place, make_document
 from autosubmit_portal.agent.readers.project import read_project
+from autosubmit_portal.sentences import say
 from experiments.autosubmit.host_rules import BadRules, list_refused
 from experiments.autosubmit.shown_configuration import (
     ShownConfiguration,
@@ -121,7 +122,7 @@ def _read_state(place: Place, arguments: Message) -> Answer:
     databases = {"history": place.store.history_database, "metrics": place.store.metrics_database}
     of = take_text(arguments, "of")
     if of not in databases:
-        raise ProtocolError(f"{of!a}, which has no state")
+        raise ProtocolError(say("{of}, which has no state", of=ascii(of)))
     fingerprint = take_settled_fingerprint(databases[of](place.expid))
     return {"state": repr(fingerprint) if fingerprint else None}, b""
 
@@ -133,7 +134,9 @@ def _read_rules(place: Place, arguments: Message) -> Answer:
         refused = list_refused(place.rc, platform.node())
         return {"node": platform.node(), "refused": refused, "programs": take_object(arguments, "programs")}, b""
     except BadRules as error:
-        raise BrokenStore(f"{error}. Autosubmit runs nothing with that: correct its rc file.") from error
+        raise BrokenStore(
+            say("{error}. Autosubmit runs nothing with that: correct its rc file.", error=error)
+        ) from error
 
 
 READINGS: dict[str, Callable[[Place, Message], Answer]] = {
@@ -187,7 +190,7 @@ def _open_log(place: Place, arguments: Message) -> Iterator[Log]:
         with _find_logs(place, arguments).open(take_text(arguments, "name", most=_LONGEST_NAME)) as log:
             yield log
     except OSError as error:
-        raise OSError(f"The log cannot be read: {error.strerror or error}.") from error
+        raise OSError(say("The log cannot be read: {error}.", error=error.strerror or error)) from error
 
 
 def _take_offset(arguments: Message) -> int:

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 
 from autosubmit_portal.agent.watch.request import Place
+from autosubmit_portal.sentences import say
 from experiments.autosubmit.program import LONGEST_SECONDS, begin_to_ask, make_broken, take_version
 from experiments.autosubmit.store import BrokenStore
 
@@ -39,7 +40,11 @@ class ProgramCheck:
             changed_at = os.stat(self._place.program).st_mtime
         except OSError as error:
             self._asked_of = None
-            self.problem = f"The Autosubmit program {self._place.program} is missing: {error.strerror}."
+            self.problem = say(
+                "The Autosubmit program {program} is missing: {error}.",
+                program=self._place.program,
+                error=error.strerror,
+            )
             return
         if changed_at != self._asked_of and not self.is_asking and time.monotonic() >= self._again_at:
             self._ask(changed_at)

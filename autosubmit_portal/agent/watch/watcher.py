@@ -17,6 +17,7 @@ from autosubmit_portal.agent.watch.life_signs import LifeSigns
 from autosubmit_portal.agent.watch.program_check import MOMENT_SECONDS, ProgramCheck
 from autosubmit_portal.agent.watch.request import Asked, Place
 from autosubmit_portal.agent.watch.round_robin import RoundRobin
+from autosubmit_portal.sentences import say
 from experiments.autosubmit.forms import MOST_RECORDS, Owner, RunState, make_run_state, read_owner
 from experiments.autosubmit.liveness import Locks, check_liveness, read_locks
 from experiments.autosubmit.store import (
@@ -57,7 +58,7 @@ LONGEST_SECONDS = 1.5
 # Of one answer, unless a single entry is longer.
 MOST_BYTES = 4 * 1024 * 1024
 _NOTHING_RECORDED = Recorded("", None)
-_GONE = Entry((), _NOTHING_RECORDED, None, RunState(False, None, "it is not in the store any more"), ())
+_GONE = Entry((), _NOTHING_RECORDED, None, RunState(False, None, say("it is not in the store any more")), ())
 
 
 class Watcher:

@@ -20,6 +20,7 @@ from autosubmit_portal.api.http.throttling import require_few_failures
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import get_client_address, get_current_origin
 from autosubmit_portal.db.compiled_query import CompiledQuery
+from autosubmit_portal.sentences import say
 
 _TOKEN: CompiledQuery[ApiToken] = CompiledQuery(
     lambda digest: annotate_permissions(ApiToken.objects.filter(digest=digest), "access_apitoken.user_id"),
@@ -49,9 +50,9 @@ class BearerAuthentication(authentication.TokenAuthentication):
         if found is None or found.is_expired or not found.user.is_active:
             origin = get_current_origin()
             require_few_failures(origin.address)
-            message = "Unknown or expired token."
+            message = say("Unknown or expired token.")
             trail.record("sign_in.failed", origin=origin, subject="API token", message=message)
-            raise AuthenticationFailed("This token is unknown or has expired.")
+            raise AuthenticationFailed(say("This token is unknown or has expired."))
         return found.user, found
 
 
@@ -59,7 +60,9 @@ class ProviderUnavailable(APIException):
     """The token cannot be checked now."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    default_detail = "The identity provider does not answer, so that its tokens cannot be checked. Try again later."
+    default_detail = say(
+        "The identity provider does not answer, so that its tokens cannot be checked. Try again later."
+    )
 
 
 class SingleSignOnAuthentication(BaseAuthentication):
@@ -78,7 +81,7 @@ class SingleSignOnAuthentication(BaseAuthentication):
             read = bearer.read_access_token(token)
             user: User = provision.find_account(request._request, read.person).user
             if not user.is_active:
-                raise bearer.InvalidToken(f"The account “{user}” is closed.")
+                raise bearer.InvalidToken(say("The account “{user}” is closed.", user=user))
         except bearer.InvalidToken as refusal:
             origin = get_current_origin()
             require_few_failures(origin.address)

@@ -20,7 +20,7 @@ from autosubmit_portal.console.parts import filters, output, presentation
 from autosubmit_portal.console.parts.actions import Subject, forecast_each
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.forms import make_form
-from autosubmit_portal.console.parts.presentation import link_to_experiment, show_excerpt
+from autosubmit_portal.console.parts.presentation import in_zone, link_to_experiment, show_excerpt, translate
 from autosubmit_portal.console.parts.request_pages import MOST_CHANGES
 from autosubmit_portal.console.site import console
 from experiments import commands
@@ -95,7 +95,8 @@ class ActionAdmin(ApprovalPages):
     requested = make_field_column(gettext_lazy("Requested"), "requested_at", presentation.when)
     took = make_column(gettext_lazy("Took"), show_action_time)
     result = make_column(
-        gettext_lazy("Result"), lambda action: show_excerpt(mask_text(action.message or action.reason))
+        gettext_lazy("Result"),
+        lambda action: show_excerpt(in_zone(mask_text(action.message)) or mask_text(action.reason)),
     )
 
     @admin.display(description=gettext_lazy("Action"), ordering="pk")
@@ -191,7 +192,7 @@ class ActionAdmin(ApprovalPages):
             action = self.get_visible_object(request, str(object_id))  # as it is after the stamp
             return output.answer_piece(request, read, is_over=is_output_over(action, step))
         except commands.Unseen as silence:
-            return HttpResponse(str(silence), status=503, content_type="text/plain; charset=utf-8")
+            return HttpResponse(translate(silence), status=503, content_type="text/plain; charset=utf-8")
 
     def _describe_step(self, request: HttpRequest, action: Action, number: int) -> dict[str, Any]:
         """Return the command of one step, where it is, and the newest piece of its output."""
@@ -214,7 +215,7 @@ def _read_newest(action: Action, number: int) -> dict[str, Any]:
         read = commands.make_reader(action, number)
         return {"piece": output.read_tail(read, is_over=is_output_over(action, number))}
     except commands.Unseen as silence:
-        return {"problem": str(silence)}
+        return {"problem": translate(silence)}
 
 
 def is_output_over(action: Action, step: int) -> bool:

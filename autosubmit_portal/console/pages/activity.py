@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit import trail
@@ -40,7 +40,7 @@ COLUMNS = (
 )
 FOLDED = ("person", "expid", "kind", "outcome", "since", "until")
 PERIOD_NAMES = {name: describe_period(name) for name in PERIODS}
-OUTCOMES = {"active": "Going on"}
+OUTCOMES = {"active": gettext_noop("Going on")}
 _NO_TIME = gettext_lazy("A time looks like 2026-11-29T18:00. All times are shown instead.")
 
 

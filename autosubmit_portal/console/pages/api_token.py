@@ -72,7 +72,7 @@ class TokenForm(forms.Form):
 
     def __init__(self, user: User, data: Any = None) -> None:
         super().__init__(data)
-        kinds = [(kind.name, kind.title) for kind in CATALOGUE.values() if policy.may_request(user, kind)]
+        kinds = [(kind.name, gettext(kind.title)) for kind in CATALOGUE.values() if policy.may_request(user, kind)]
         cast("forms.MultipleChoiceField", self.fields["kinds"]).choices = kinds
         teams = [(team.slug, str(team)) for team in list_teams(user)]
         cast("forms.MultipleChoiceField", self.fields["teams"]).choices = teams

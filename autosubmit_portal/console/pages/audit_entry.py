@@ -29,7 +29,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     page_template = "admin/portal/audit_entry.html"
     live_seconds = 5
-    list_display = ("at_time", "happened", "who", "door", "address", "about", "said")
+    list_display = ("at_time", "happened", "who", "came_by", "address", "about", "said")
     csv_columns = {
         "id": "id",
         "at": "at",
@@ -64,7 +64,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     at_time = make_field_column(gettext_lazy("When"), "at", presentation.exact)
     happened = make_field_column(gettext_lazy("Event"), "event", presentation.event)
-    said = make_column(gettext_lazy("Message"), lambda entry: presentation.show_excerpt(mask_text(entry.message)))
+    came_by = make_field_column(gettext_lazy("Door"), "door", presentation.translate)
+    said = make_column(
+        gettext_lazy("Message"), lambda entry: presentation.show_excerpt(presentation.in_zone(mask_text(entry.message)))
+    )
 
     @admin.display(description=gettext_lazy("Who"), ordering="actor_name")
     def who(self, entry: AuditEntry) -> SafeString:
@@ -81,7 +84,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def about(self, entry: AuditEntry) -> SafeString:
         """Link to the action, if there is one."""
         if entry.action_id is None:
-            return format_html('<span class="about">{}</span>', entry.subject)
+            return format_html('<span class="about">{}</span>', presentation.subject(entry.subject))
         address = reverse("admin:experiments_action_change", args=[entry.action_id])
         return format_html('<a href="{}">{} <span class="num">#{}</span></a>', address, entry.subject, entry.action_id)
 

@@ -16,6 +16,7 @@ from autosubmit_portal.console.pages.configuration import MOST_DIFFERENCES, MOST
 from autosubmit_portal.console.parts import acts
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from autosubmit_portal.console.parts.csv_lists import answer_csv_rows
+from autosubmit_portal.console.parts.presentation import translate
 from experiments.activity import Act
 from experiments.configurations import MissingConfiguration, UnreadableConfiguration
 from experiments.models import Experiment, Run
@@ -134,7 +135,7 @@ def make_context(request: HttpRequest, pair: Pair) -> dict[str, Any]:
     try:
         found = compare_attempts(pair.first, pair.second)
     except UNREADABLE as error:
-        return context | {"trouble": str(error)}
+        return context | {"trouble": translate(error)}
     return context | {"found": found, "query": urlencode(pair.query), **make_jobs_context(request, pair, found)}
 
 
@@ -167,7 +168,7 @@ def make_configuration_context(first: Run, second: Run) -> dict[str, Any]:
     try:
         found = compare_configurations_of_runs(first, second)
     except (MissingConfiguration, UnreadableConfiguration, HostAway) as error:
-        return {"configuration_trouble": str(error)}
+        return {"configuration_trouble": translate(error)}
     return {
         "changes": None if found is None else [ShownDifference.make(one) for one in found[:MOST_DIFFERENCES]],
         "number_of_changes": len(found or ()),
@@ -206,7 +207,7 @@ def answer_csv(pair: Pair) -> StreamingHttpResponse:
     try:
         found = compare_attempts(pair.first, pair.second)
     except UNREADABLE as error:
-        raise Http404(str(error)) from error
+        raise Http404(translate(error)) from error
     name = "-".join(f"{run.experiment.expid}-run-{run.run_id}" for run in (pair.first, pair.second))
     return answer_csv_rows(write_rows(found.jobs), COLUMNS, name)
 

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
+from autosubmit_portal.console.parts.presentation import translate
 from experiments.configurations import (
     ConfigurationChange,
     MissingConfiguration,
@@ -76,7 +77,7 @@ def _try_reading(read: Callable[[], Read]) -> tuple[Read | None, str]:
     try:
         return read(), ""
     except (MissingConfiguration, UnreadableConfiguration, HostAway) as error:
-        return None, str(error)
+        return None, translate(error)
 
 
 @dataclass(frozen=True, slots=True)

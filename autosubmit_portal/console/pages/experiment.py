@@ -118,7 +118,7 @@ class ExperimentAdmin(
             (title, alarm.sentence) for title, alarm in presentation.list_alarms(experiment) if alarm.rule != "dead"
         ]
         flags += [(gettext("Problem"), experiment.problem), (gettext("Contradictory"), disagreement)]
-        shown = ((text, word) for word, text in flags if text)
+        shown = ((presentation.in_zone(text), word) for word, text in flags if text)
         marks = format_html_join("", ' <span class="flag" title="{}">{}</span>', shown)
         return format_html("{}{}", presentation.lamp(experiment), marks)
 

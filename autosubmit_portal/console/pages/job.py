@@ -145,7 +145,12 @@ class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
         link = presentation.link_to_experiment(job.experiment)
         if not job.experiment.problem:
             return link
-        return format_html('{} <span class="flag" title="{}">{}</span>', link, job.experiment.problem, gettext("Stale"))
+        return format_html(
+            '{} <span class="flag" title="{}">{}</span>',
+            link,
+            presentation.in_zone(job.experiment.problem),
+            gettext("Stale"),
+        )
 
     def get_key(self, obj: Job) -> Job:
         """Its addresses are made of the row."""
@@ -251,7 +256,7 @@ class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
         if action_location and action_location.name == "CHANGE_FORM":
             return {}  # the page of a job has buttons
         kinds = actions.list_allowed_kinds(request.user, self.request_targets)
-        return {kind.name: (make_menu_entry(kind), kind.name, f"{kind.title}…") for kind in kinds}
+        return {kind.name: (make_menu_entry(kind), kind.name, f"{gettext(kind.title)}…") for kind in kinds}
 
     def bulk_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Take the form of many jobs; it is opened from the list of jobs."""

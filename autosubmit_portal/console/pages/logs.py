@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts import output
 from autosubmit_portal.console.parts.base import ConsoleAdmin, parse_number
+from autosubmit_portal.console.parts.presentation import translate
 from experiments.autosubmit.store import BrokenStore
 from experiments.logs import Log, Logs, is_log_over
 from experiments.models import Experiment
@@ -51,7 +52,7 @@ class LogPages(ConsoleAdmin):
             over = is_log_over(log, *owner)
             return output.answer_piece(request, make_reader(log), is_over=over, file=log.identity)
         except BROKEN as error:
-            raise Http404(str(error)) from error
+            raise Http404(translate(error)) from error
 
     def get_logs_context(self, request: HttpRequest, obj: Any, default: str = "") -> dict[str, Any]:
         """Return the list of logs, and the one that is open.
@@ -62,7 +63,7 @@ class LogPages(ConsoleAdmin):
         try:
             files = shelf.list_files()
         except (BrokenStore, Missing, Unreadable) as error:
-            return {"problem": str(error)}
+            return {"problem": translate(error)}
         newest = next((file.name for file in files if file.kind == "out"), "")
         asked = request.GET.get("log", "")
         names = [asked] if asked else [name for name in dict.fromkeys((default, newest)) if name]
@@ -91,7 +92,7 @@ class LogPages(ConsoleAdmin):
                 over = is_log_over(log, *self.get_log_owner(obj))
                 shown["piece"] = output.read_tail(make_reader(log), is_over=over)
         except BROKEN as error:
-            shown["problem"] = str(error)
+            shown["problem"] = translate(error)
         return shown
 
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from autosubmit_portal.console.parts.chunk_bars import ChunkBars
 from autosubmit_portal.console.parts.csv_lists import FORMAT, answer_csv_rows
+from autosubmit_portal.console.parts.presentation import translate
 from experiments.autosubmit.store import BrokenStore
 from experiments.models import Experiment
 from experiments.performance.costs import Cost
@@ -105,7 +106,7 @@ def make_context(request: HttpRequest, experiment: Experiment) -> dict[str, Any]
     try:
         found = read_performance(experiment)
     except (UnreadableHistory, BrokenStore) as error:
-        return {"trouble": str(error)}
+        return {"trouble": translate(error)}
     section = choose_section(found, request.GET.get("section", ""))
     chunks = found.count_chunks(section)
     return {
@@ -138,7 +139,7 @@ def find_metrics(request: HttpRequest, experiment: Experiment) -> FoundMetrics:
         run = parse_number(request.GET.get("run", "")) or next(iter(runs), None)
         metrics = read_metrics(experiment, run) if run else []
     except (UnreadableMetrics, BrokenStore) as error:
-        return FoundMetrics(trouble=str(error), wanted=wanted)
+        return FoundMetrics(trouble=translate(error), wanted=wanted)
     low = wanted.lower()
     chosen = [one for one in metrics if low in one.job_name.lower() or low in one.metric_name.lower()]
     return FoundMetrics(runs[:MOST_RUNS], run, chosen, wanted)

@@ -246,4 +246,6 @@ def list_kinds(request: HttpRequest, experiment: Experiment) -> list[tuple[str, 
     subject = actions.Subject(site=known.site, experiment=known)
     kinds = actions.list_allowed_kinds(request.user, (Target.JOBS,), subject)
     buttons = actions.make_buttons(request, subject, kinds, "experiments_experiment_request", known)
-    return [(button.kind.title, reverse("admin:jobs_job_bulk_form", args=[button.kind.name])) for button in buttons]
+    return [
+        (gettext(button.kind.title), reverse("admin:jobs_job_bulk_form", args=[button.kind.name])) for button in buttons
+    ]

@@ -29,7 +29,9 @@ from autosubmit_portal.access.sign_in.refusals import SignInRefused, refuse_unav
 from autosubmit_portal.access.sign_in.single_sign_on import find_offered, list_offered, make_provider
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin, get_client_address, make_origin
+from autosubmit_portal.console.parts.presentation import translate
 from autosubmit_portal.console.site import console
+from autosubmit_portal.sentences import say
 
 
 class SignInForm(AuthenticationForm):
@@ -41,11 +43,9 @@ class SignInForm(AuthenticationForm):
         """Refuse, and record, an account that may see nothing."""
         super().confirm_login_allowed(user)
         if not policy.may_enter(user):
-            reason = gettext("{user} may not see anything here yet. Ask a manager for a group or a team.").format(
-                user=user
-            )
+            reason = say("{user} may not see anything here yet. Ask a manager for a group or a team.", user=user)
             trail.record("sign_in.failed", origin=make_origin(self.request), subject=f"user {user}", message=reason)
-            raise ValidationError(reason, code="nothing_to_see")
+            raise ValidationError(translate(reason), code="nothing_to_see")
 
     def get_invalid_login_error(self) -> ValidationError:
         """Say that the password was wrong, or how long the lockout lasts."""
@@ -67,7 +67,7 @@ def make_lockout_error(request: HttpRequest, name: str) -> ValidationError | Non
     if not getattr(request, "axes_locked_out", False):
         return None
     until = lockout.find_end(name, get_client_address(request))
-    return ValidationError(lockout.explain(until), code="locked_out")
+    return ValidationError(translate(lockout.explain(until)), code="locked_out")
 
 
 class SignInView(LoginView):
@@ -195,7 +195,7 @@ def show_refusal(request: HttpRequest, refusal: SignInRefused) -> HttpResponseBa
 def _make_refusing_form(request: HttpRequest, refusal: SignInRefused) -> HttpResponseBase:
     index = reverse("admin:index")
     address = f"{reverse('admin:login')}?{urlencode({'next': index})}"
-    page = _make_form(request, refusal=str(refusal), app_path=address, next=index)
+    page = _make_form(request, refusal=translate(refusal), app_path=address, next=index)
     page.status_code = refusal.status
     return page
 

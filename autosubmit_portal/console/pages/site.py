@@ -176,7 +176,7 @@ def show_health(site: Site) -> SafeString:
         return format_html(
             '<span class="state state-failed">{}</span> <span class="reason">{}</span>',
             gettext("Unhealthy"),
-            site.problem,
+            presentation.in_zone(site.problem),
         )
     return format_html('<span class="state state-succeeded">{}</span>', gettext("Healthy"))
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console.parts.forms import ActionForm
-from autosubmit_portal.console.parts.presentation import in_zone
+from autosubmit_portal.console.parts.presentation import in_zone, translate
 from experiments.actions.action_request import ActionRequest
 from experiments.actions.batches import read_facts
 from experiments.actions.bulk import BulkRequest, request_each
@@ -230,7 +230,7 @@ def show_answers(request: HttpRequest, kind: ActionKind, answers: Sequence[Answe
         elif answer.refusal and not isinstance(answer.refusal, InvalidParameters):
             messages.error(request, explain_refusal(answer.refusal))
         elif answer.refusal:
-            messages.error(request, f"{answer.subject}: {answer.refusal}")
+            messages.error(request, f"{answer.subject}: {translate(answer.refusal)}")
 
 
 def _say_requested(kind: ActionKind, subject: Subject, action: Action) -> SafeString:

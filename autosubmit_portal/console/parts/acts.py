@@ -182,7 +182,7 @@ def _tell_entry(act: Act) -> Line:
     return Line(
         key=act.key,
         at=act.at,
-        person=entry.actor_name or owner or (gettext(SOMEBODY) if is_outside else entry.door),
+        person=entry.actor_name or owner or (gettext(SOMEBODY) if is_outside else gettext(entry.door)),
         on_behalf_of=entry.on_behalf_of,
         words=_describe_entry(entry, happened),
         subject=entry.expid or entry.subject,

@@ -6,6 +6,7 @@ from math import ceil
 
 from django.utils.translation import gettext, ngettext
 
+from autosubmit_portal.console.parts.presentation import number, rounded
 from experiments.performance.costs import Cost
 
 WIDTH, HEIGHT = 960, 160
@@ -50,8 +51,8 @@ class ChunkBars:
             "Time of {count} chunks of {section}: a job runs between {least} and {most} seconds.",
             len(runs),
         )
-        least, most = f"{min(runs):,.0f}", f"{max(runs):,.0f}"
-        return said.format(count=f"{len(runs):,}", section=self.section, least=least, most=most)
+        least, most = rounded(min(runs), 0), rounded(max(runs), 0)
+        return said.format(count=number(len(runs)), section=self.section, least=least, most=most)
 
     def list_bars(self) -> Iterator[Bar]:
         """Yield the parts of the bars, from the left."""
@@ -69,5 +70,5 @@ class ChunkBars:
             height = seconds * scale
             y -= height
             if height:
-                title = f"{chunk.name or gettext('no chunk')}: {gettext(look)} {seconds:,.0f} s"
+                title = f"{chunk.name or gettext('no chunk')}: {gettext(look)} {rounded(seconds, 0)} s"
                 yield Bar(look, round(x, 1), round(y, 2), round(width, 1), round(height, 2), title)

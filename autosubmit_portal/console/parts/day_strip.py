@@ -11,6 +11,7 @@ from django.db.models.functions import TruncHour
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from autosubmit_portal.console.parts.presentation import number
 from experiments.models import State
 
 HOURS = 24
@@ -66,7 +67,7 @@ class Strip:
             "In the last {hours} hours {succeeded} actions succeeded, {failed} failed and {other} ended otherwise or "
             "go on; {experiments} experiments got failed jobs."
         )
-        return said.format(hours=HOURS, **{sort: f"{total:,}" for sort, total in sums.items()})
+        return said.format(hours=HOURS, **{sort: number(total) for sort, total in sums.items()})
 
     @property
     def width(self) -> int:
@@ -90,7 +91,7 @@ def make_strip(actions: "QuerySet[Any]", experiments: "QuerySet[Any]") -> Strip:
     last = timezone.now().astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     first = last - (HOURS - 1) * HOUR
     asked, failed = _count_actions(actions, first), _count_failures(experiments, first)
-    hours = [first + number * HOUR for number in range(HOURS)]
+    hours = [first + passed * HOUR for passed in range(HOURS)]
     return Strip(
         [Hour(at, asked[at, "succeeded"], asked[at, "failed"], asked[at, "other"], failed[at]) for at in hours]
     )
@@ -100,8 +101,8 @@ def _count_actions(actions: "QuerySet[Any]", first: datetime) -> Counter[tuple[d
     rows = actions.filter(requested_at__gte=first, is_dry_run=False).order_by()
     counted = rows.values("state", hour=TruncHour("requested_at", tzinfo=UTC)).annotate(number=Count("pk"))
     found: Counter[tuple[datetime, str]] = Counter()
-    for state, hour, number in counted.values_list("state", "hour", "number"):
-        found[hour, _get_sort(state)] += number
+    for state, hour, count in counted.values_list("state", "hour", "number"):
+        found[hour, _get_sort(state)] += count
     return found
 
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from autosubmit_portal.access.visits import find_last_visit
 from autosubmit_portal.console.parts.chosen import get_chosen_experiment
-from autosubmit_portal.console.parts.presentation import STATUSES
+from autosubmit_portal.console.parts.presentation import STATUSES, translate
 from autosubmit_portal.console.parts.times import read_instant, write_typed
 from autosubmit_portal.distinct import list_distinct
 from jobs.models import Job
@@ -87,7 +87,7 @@ class TypedFilter(SimpleListFilter):
         try:
             return queryset.filter(self.make_condition(request))
         except ValueError as error:
-            self.error = str(error)
+            self.error = translate(error)
             return queryset.none()
 
     def make_condition(self, request: HttpRequest) -> Q:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console.parts.notes import find_seen
-from autosubmit_portal.console.parts.presentation import in_zone, mark_code, translate, verb
+from autosubmit_portal.console.parts.presentation import in_zone, mark_code, number, translate, verb
 from autosubmit_portal.console.parts.times import write_instant
 from experiments.actions.approve import may_approve
 from experiments.actions.notes import may_write
@@ -123,7 +123,7 @@ def _describe_failure(user: Any, experiment: Any) -> Need:
     return Need(
         key=f"failed-{experiment.pk}",
         word=gettext("Failed"),
-        text=said.format(count=f"{count:,}", job=experiment.failed_name),
+        text=said.format(count=number(count), job=experiment.failed_name),
         subject=experiment.expid,
         address=_get_address(experiment),
         since=experiment.failed_at,

@@ -6,13 +6,16 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from django import template
+from django.apps import apps
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext, gettext_noop
@@ -53,6 +56,8 @@ THINNEST_PERCENT = 1.5
 MOST_LISTED = 50
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (2_592_000, 86_400, "d"))
 # The units of times have the same signs in all our languages.
+# In a value of a sentence, as in “1,000” or “1,000 WAITING, 2 FAILED”.
+_COUNT = re.compile(r"(?:^|(?<=, ))\d{1,3}(?:,\d{3})+(?= |$)")
 _PAST, _FUTURE = gettext_noop("{time} ago"), gettext_noop("in {time}")
 
 
@@ -124,7 +129,7 @@ def translate(text: object) -> str:
     said = text.args[0] if isinstance(text, Exception) and text.args else text
     known = said if isinstance(said, sentences.Sentence) else _recall(str(said or ""))
     if isinstance(known, sentences.Sentence):
-        return sentences.translate(known, gettext)
+        return sentences.translate(known, gettext, _show_value)
     return gettext(known) if known else ""
 
 
@@ -132,6 +137,14 @@ def _recall(text: str) -> str:
     """Return the sentence that was kept as this text, in a language that says it otherwise."""
     language = get_language() or settings.LANGUAGE_CODE
     return text if language == settings.LANGUAGE_CODE else get_forms(language).recall(text)
+
+
+def _show_value(value: object) -> str:
+    """Write what stands in a sentence: another one that was kept as text, or counts."""
+    known = _recall(str(value))
+    if isinstance(known, sentences.Sentence):
+        return sentences.translate(known, gettext, _show_value)
+    return _COUNT.sub(lambda found: number(int(found[0].replace(",", ""))), known)
 
 
 @register.filter
@@ -288,7 +301,7 @@ def bar(counts: Mapping[str, int]) -> SafeString:
     """Draw the shares of the job statuses as one stacked bar that a screen reader can read out."""
     present = [(status, int(counts.get(status) or 0)) for status in STATUSES]
     present = [(status, count) for status, count in present if count > 0]
-    label = ", ".join(f"{count:,} {status}" for status, count in present) or gettext("no jobs")
+    label = ", ".join(f"{number(count)} {status}" for status, count in present) or gettext("no jobs")
     segments = format_html_join(
         "",
         '<rect class="{}" x="{}%" width="{}%" height="100%"/>',
@@ -319,8 +332,8 @@ def progress(experiment: Experiment) -> SafeString:
         '<div class="progress">{}<span class="progress-text"><b class="num">{}</b><span class="num quiet">/{}</span>'
         "{}{}</span></div>",
         bar(experiment.status_counts),
-        f"{done:,}",
-        f"{experiment.total_jobs:,}",
+        number(done),
+        number(experiment.total_jobs),
         _link_to_failed(experiment),
         _show_count(experiment.count(*ACTIVE), gettext("active"), "st-running"),
     )
@@ -335,7 +348,7 @@ def _link_to_failed(experiment: Experiment) -> SafeString:
 
 
 def _show_count(count: int, word: str, css: str) -> SafeString | str:
-    return format_html('<span class="noted {}">{} {}</span>', css, f"{count:,}", word) if count else ""
+    return format_html('<span class="noted {}">{} {}</span>', css, number(count), word) if count else ""
 
 
 @register.filter
@@ -360,6 +373,28 @@ def shell(argv: Sequence[str]) -> str:
 def pretty(value: Any) -> str:
     """Write JSON for people, without its secrets."""
     return json.dumps(mask_value(value)[0], indent=2, ensure_ascii=False, sort_keys=True)
+
+
+@register.filter
+def details(stored: Mapping[str, Any]) -> str:
+    """Write the details of an entry of the trail for people, each by its name in the language of the page."""
+    masked = mask_value(stored)[0]
+    return pretty({gettext(name.replace("_", " ")): value for name, value in masked.items()})
+
+
+@register.filter
+def subject(text: str) -> str:
+    """Say what an entry of the trail is about: what kind of thing in the language of the page, then its name."""
+    thing, blank, name = text.partition(" ")
+    told, title = translate(text), _list_things().get(thing) if blank else None
+    return f"{title} {name}" if title and told == text else told
+
+
+@cache
+def _list_things() -> dict[str, Any]:
+    """Return the words for each kind of row that is watched (`audit.watch`), by what the trail calls it."""
+    names = (model._meta for model in apps.get_models())
+    return {name.verbose_name_raw.replace(" ", "_").lower(): name.verbose_name for name in names}
 
 
 @register.filter
@@ -391,14 +426,14 @@ def mark_code(text: str) -> SafeString:
 
 @register.filter
 def number(value: int) -> str:
-    """Write a number with its thousands apart."""
-    return f"{value:,}"
+    """Write a number with its thousands apart, as the language does."""
+    return number_format(value, force_grouping=True)
 
 
 @register.filter
 def rounded(value: float, digits: int) -> str:
     """Write a number with its thousands apart and so many digits behind the point."""
-    return f"{value:,.{digits}f}"
+    return number_format(f"{value:.{digits}f}", force_grouping=True)
 
 
 @register.filter

@@ -1,6 +1,6 @@
 """The form page of actions: GET shows the form and the exact command, POST asks for the action."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,8 @@ class FormPage:
     def preview_commands(self, request: HttpRequest, form: ActionForm) -> dict[str, Any]:
         """Return what the preview shows: for each subject the commands and their effect, or what is against it."""
         forecasts = actions.forecast_each(request, self.kind, self.subjects, form)
-        missing = next((one.missing for one in forecasts if one.missing), None)
+        found: Mapping[str, Sequence[str]] = next((one.missing for one in forecasts if one.missing), {})
+        missing = {form.fields[name].label if name in form.fields else name: told for name, told in found.items()}
         return {"page": self, "forecasts": forecasts, "missing": missing, "most_changes": MOST_CHANGES}
 
     def preview(self, request: HttpRequest) -> TemplateResponse:

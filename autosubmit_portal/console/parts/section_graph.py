@@ -56,7 +56,7 @@ def _draw_edges(nodes: Mapping[str, SectionNode], edges: Iterable[SectionEdge]) 
 
 def _describe_edge(edge: SectionEdge) -> str:
     said = ngettext("{parent}: {count} edge to {child}", "{parent}: {count} edges to {child}", edge.number)
-    return said.format(parent=edge.parent, count=f"{edge.number:,}", child=edge.child)
+    return said.format(parent=edge.parent, count=presentation.number(edge.number), child=edge.child)
 
 
 def _draw_line(parent: Place, child: Place) -> str:
@@ -71,7 +71,7 @@ def _draw_line(parent: Place, child: Place) -> str:
 
 
 def _draw_node(experiment: Experiment, node: SectionNode) -> SafeString:
-    told = ", ".join(f"{count:,} {status}" for status, count in presentation.legend(node.counts))
+    told = ", ".join(f"{presentation.number(count)} {status}" for status, count in presentation.legend(node.counts))
     return format_html(
         '<a href="{}?{}" aria-label="{}: {}"><title>{}</title>{}</a>',
         reverse("admin:experiments_experiment_graph", args=[experiment]),
@@ -89,7 +89,7 @@ def _draw_box(x: float, y: float, node: SectionNode) -> SafeString:
         '<text class="quiet" x="{}" y="{}" text-anchor="end">{}</text>{}',
         *(x, y, WIDTH, HEIGHT),
         *(x + PADDING, y + BASELINE, Truncator(node.name or "–").chars(LONGEST_NAME)),
-        *(x + WIDTH - PADDING, y + BASELINE, f"{sum(node.counts.values()):,}"),
+        *(x + WIDTH - PADDING, y + BASELINE, presentation.number(sum(node.counts.values()))),
         format_html_join(
             "", '<rect class="{}" x="{}" y="{}" width="{}" height="12"/>', _list_shares(x + PADDING, y, node.counts)
         ),

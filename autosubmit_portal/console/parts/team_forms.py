@@ -35,7 +35,10 @@ class MemberForm(RuledForm):
         widget=forms.TextInput(attrs={**_TYPED, "required": True}),
     )
     role = forms.TypedChoiceField(
-        choices=list_role_choices, coerce=lambda value: Role(int(value)), initial=Role.OPERATOR, label="As"
+        choices=list_role_choices,
+        coerce=lambda value: Role(int(value)),
+        initial=Role.OPERATOR,
+        label=gettext_lazy("As"),
     )
     ends_at = InstantField(
         required=False,

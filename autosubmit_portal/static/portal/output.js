@@ -179,7 +179,7 @@ class Output {
     }
 
     describe(size) {
-        const values = { size: size.toLocaleString("en"), part: Math.floor((100 * this.start) / size) };
+        const values = { size: writeNumber(size), part: Math.floor((100 * this.start) / size) };
         const told = this.isAway ? "{size} bytes, at {part} %" : "{size} bytes";
         if (this.note) this.note.textContent = size ? say(told, values) : say("Nothing printed yet");
         if (this.earlier) this.earlier.hidden = !this.start;
@@ -248,8 +248,8 @@ class Search {
         const match = this.matches[index];
         if (!match) return this.say(say("Not found"));
         this.at = index;
-        const all = this.matches.length.toLocaleString("en") + (this.isComplete ? "" : "+");
-        this.say(say("{number} of {all}, line {line}", { number: (index + 1).toLocaleString("en"), all, line: match.line.toLocaleString("en") }));
+        const all = writeNumber(this.matches.length) + (this.isComplete ? "" : "+");
+        this.say(say("{number} of {all}, line {line}", { number: writeNumber(index + 1), all, line: writeNumber(match.line) }));
         await this.output.showPlace(match.offset, match.length);
     }
 

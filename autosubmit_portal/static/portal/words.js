@@ -5,3 +5,6 @@ const words = shown ? JSON.parse(shown.textContent) : {};
 
 /** Returns a text in the language of the page, with `values` in the places of their names. */
 globalThis.say = (text, values = {}) => (words[text] ?? text).replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
+
+/** Returns a number with its thousands apart, as the portal writes it in the language of the page. */
+globalThis.writeNumber = (number) => number.toLocaleString(document.documentElement.lang || "en", { useGrouping: "always" });

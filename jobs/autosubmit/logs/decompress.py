@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterator
 from typing import IO
 
+from autosubmit_portal.sentences import say
+
 MAX_BYTES = 1024 * 1024 * 1024
 """So much is unpacked of one file: some seconds of computing. A few kilobytes can hold far more."""
 
@@ -43,7 +45,9 @@ def unpack(file: IO[bytes], suffix: str) -> Iterator[bytes]:
     for piece in _unpack_pieces(file, suffix):
         position += len(piece)
         if position > MAX_BYTES:
-            raise OSError(f"it holds more than {MAX_BYTES} bytes when unpacked: unpack it by hand")
+            raise OSError(
+                say("it holds more than {most} bytes when unpacked: unpack it by hand", most=f"{MAX_BYTES:,}")
+            )
         yield piece
 
 
@@ -56,7 +60,7 @@ def _unpack_pieces(file: IO[bytes], suffix: str) -> Iterator[bytes]:
             try:
                 yield stream.unpack(data)
             except (zlib.error, lzma.LZMAError, EOFError) as error:
-                raise OSError(f"it is broken: {error}") from error
+                raise OSError(say("it is broken: {error}", error=error)) from error
             data = b"" if stream.has_more or stream.is_over else file.read(_PIECE)
         data = stream.rest.lstrip(b"\0") or file.read(_PIECE)
 

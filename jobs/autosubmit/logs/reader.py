@@ -22,6 +22,7 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import IO, Protocol
 
+from autosubmit_portal.sentences import say
 from jobs.autosubmit.logs.decompress import SUFFIXES, measure_unpacked, unpack
 from jobs.autosubmit.logs.safe_open import LeadsOutside, list_files_inside, open_inside
 from jobs.autosubmit.secrets import cover_blocks
@@ -194,7 +195,7 @@ class JobLogs:
         Raises NoSuchLog.
         """
         if not self._make_own_filter()(name):
-            raise NoSuchLog(f"{self.job} has no log {name!r}.")
+            raise NoSuchLog(say("{job} has no log {name}.", job=self.job, name=repr(name)))
         places = ["tmp", self._place] if name == f"{self.job}.cmd" else [self._place]
         try:
             return _open_log(self.folder, places, name)
@@ -238,7 +239,7 @@ class JobLogs:
 
 def _require_bare(name: str) -> None:
     if name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise NoSuchLog(f"{name!r} is not the bare name of a log.")
+        raise NoSuchLog(say("{name} is not the bare name of a log.", name=repr(name)))
 
 
 def _open_log(folder: Path, places: Sequence[str], name: str) -> Log:
@@ -252,9 +253,9 @@ def _open_log(folder: Path, places: Sequence[str], name: str) -> Log:
         except LeadsOutside as error:
             raise NoSuchLog(str(error)) from error
         except (OSError, UnicodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "its name cannot be written"
-            raise NoSuchLog(f"The log {name!r} cannot be read: {reason}.") from error
-    raise AbsentLog(f"There is no log {name!r} any more, or not yet.")
+            reason = error.strerror if isinstance(error, OSError) else say("its name cannot be written")
+            raise NoSuchLog(say("The log {name} cannot be read: {reason}.", name=repr(name), reason=reason)) from error
+    raise AbsentLog(say("There is no log {name} any more, or not yet.", name=repr(name)))
 
 
 def _list_files(

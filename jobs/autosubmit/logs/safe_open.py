@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+from autosubmit_portal.sentences import say
+
 MOST_LINKS = 40  # as many as the kernel follows
 MOST_NAMES = 1_000_000  # of a folder are read, in about a second
 MOST_FILES = 20_000  # of them are listed
@@ -49,7 +51,7 @@ def open_inside(folder: Path, name: str) -> io.FileIO:
 
 def _require_file(status: os.stat_result, name: str) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise NotAFile(errno.EINVAL, "Not a regular file", name)
+        raise NotAFile(errno.EINVAL, say("Not a regular file"), name)
 
 
 def list_files_inside(folder: Path, name: str, is_wanted: Callable[[str], bool]) -> dict[str, os.stat_result]:
@@ -170,7 +172,7 @@ class _Walk:
         raise self._make_error()
 
     def _make_error(self) -> LeadsOutside:
-        return LeadsOutside(f"{self.name} leads out of the folder of {self.folder.name}.")
+        return LeadsOutside(say("{name} leads out of the folder of {job}.", name=self.name, job=self.folder.name))
 
 
 def _split_parts(name: str) -> list[str]:

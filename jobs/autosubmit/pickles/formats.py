@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from autosubmit_portal.sentences import say
 from jobs.autosubmit.job_record import COLUMNS
 from jobs.autosubmit.pickles import unpickler
 from jobs.autosubmit.pickles.unpickler import Boolean, Inert, TaggedScalar
@@ -55,13 +56,19 @@ def extract_rows(data: object) -> Rows:
     for form, read in _FORMS.items():
         if isinstance(data, form):
             return read(data)
-    raise Refused(f"unknown form of job list: {type(data).__name__}")
+    raise Refused(say("unknown form of job list: {kind}", kind=type(data).__name__))
 
 
 def require_mirrored(jobs: int) -> None:
     """Raise Refused for more jobs than are mirrored."""
     if jobs > MAX_JOBS:
-        raise Refused(f"refused: it has {jobs:,} jobs, and the portal mirrors at most {MAX_JOBS:,}")
+        raise Refused(
+            say(
+                "refused: it has {jobs} jobs, and the portal mirrors at most {most}",
+                jobs=f"{jobs:,}",
+                most=f"{MAX_JOBS:,}",
+            )
+        )
 
 
 def _read_dict(data: Mapping[object, object]) -> Rows:
@@ -91,7 +98,9 @@ def _read_edges(adjacency: Mapping[object, object]) -> Iterator[Edge]:
     for parent, children in adjacency.items():
         count += len(_require_mapping(children))
         if count > MAX_EDGES:
-            raise Refused(f"refused: it has more than {MAX_EDGES:,} edges, which is what the portal mirrors")
+            raise Refused(
+                say("refused: it has more than {most} edges, which is what the portal mirrors", most=f"{MAX_EDGES:,}")
+            )
         yield from ((_read_name(parent), _read_name(child)) for child in _require_mapping(children))
 
 
@@ -111,7 +120,7 @@ def _make_row_of_attributes(value: object) -> Row:
 
 def _make_row_of_tuple(job: object) -> Row:
     if not isinstance(job, tuple) or len(job) < 12:
-        raise Refused("unknown form of job list: a list of something else than jobs")
+        raise Refused(say("unknown form of job list: a list of something else than jobs"))
     names = ("id", "status", "priority", "section", "date", "member", "chunk")
     logs = ("local_logs_out", "local_logs_err", "remote_logs_out", "remote_logs_err")
     fields = dict(zip(names + logs, job[1:12], strict=True))
@@ -120,14 +129,14 @@ def _make_row_of_tuple(job: object) -> Row:
 
 def _require_mapping(value: object) -> Mapping[Any, Any]:
     if not isinstance(value, dict):
-        raise Refused(f"unknown form of job list: {type(value).__name__} where attributes belong")
+        raise Refused(say("unknown form of job list: {kind} where attributes belong", kind=type(value).__name__))
     return value
 
 
 def _read_name(value: object) -> str:
     name = to_text(value)
     if not name:
-        raise Refused("unknown form of job list: a job without a name")
+        raise Refused(say("unknown form of job list: a job without a name"))
     return name
 
 

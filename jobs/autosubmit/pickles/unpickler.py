@@ -18,6 +18,7 @@ import pickle
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, NoReturn
 
+from autosubmit_portal.sentences import say
 from jobs.autosubmit.refusal import Refused
 
 
@@ -45,7 +46,7 @@ class _Latin1Bytes:
         return text.encode("latin-1", "replace") if isinstance(text, str) else b""
 
     def __setstate__(self, state: object) -> None:
-        raise Refused("refused: the pickle sets the state of a codec")
+        raise Refused(say("refused: the pickle sets the state of a codec"))
 
 
 class _Member:
@@ -54,13 +55,13 @@ class _Member:
     def __new__(cls, owner: object = None, name: object = "") -> Any:
         """Return something inert with the name as its state. Nothing is looked up; all other uses are refused."""
         if not (isinstance(owner, type) and issubclass(owner, Inert) and isinstance(name, str)):
-            raise Refused("refused: the pickle names builtins.getattr")
+            raise Refused(say("refused: the pickle names builtins.getattr"))
         member = Inert()
         member.state = name
         return member
 
     def __setstate__(self, state: object) -> None:
-        raise Refused("refused: the pickle sets the state of a function")
+        raise Refused(say("refused: the pickle sets the state of a function"))
 
 
 class TaggedScalar(Inert):
@@ -184,15 +185,16 @@ class _DataUnpickler(pickle.Unpickler):
             raise Refused(_describe_unknown(f"{module}.{name}")) from None
 
     def persistent_load(self, pid: Any) -> NoReturn:
-        raise Refused("refused: the pickle refers to an object outside itself")
+        raise Refused(say("refused: the pickle refers to an object outside itself"))
 
 
 def _describe_unknown(name: str) -> str:
     shown = "".join(character if character.isprintable() else "?" for character in name[:_LONGEST_NAME])
-    return (
-        f"refused: the pickle names {shown}, a type that the portal does not know from Autosubmit. If a value of "
-        "the configuration has it, write that as a plain text or number and generate the job list again; "
-        "if not, find out who else may write the file"
+    return say(
+        "refused: the pickle names {shown}, a type that the portal does not know from Autosubmit. If "
+        "a value of the configuration has it, write that as a plain text or number and generate the "
+        "job list again; if not, find out who else may write the file",
+        shown=shown,
     )
 
 
@@ -202,14 +204,14 @@ def load(data: bytes) -> Any:
     Raises Refused for bytes that hold anything else, or no complete pickle.
     """
     if not data:
-        raise Refused("truncated: it is empty")
+        raise Refused(say("truncated: it is empty"))
     try:
         return _DataUnpickler(io.BytesIO(data), encoding="latin1").load()
     except Refused:
         raise
     except MemoryError as error:
-        raise Refused("refused: it needs more memory than it may have") from error
+        raise Refused(say("refused: it needs more memory than it may have")) from error
     except EOFError as error:
-        raise Refused("truncated: it ends before its last value") from error
+        raise Refused(say("truncated: it ends before its last value")) from error
     except Exception as error:  # hostile bytes provoke any error of the types that they may call
         raise Refused(f"broken: {type(error).__name__}: {error}"[:300]) from error

@@ -277,7 +277,7 @@ def test_a_change_that_no_run_made_says_why(exit_status: int, text: str, message
 
 def test_a_dry_run_without_any_change_says_so() -> None:
     outcome = outcome_of("setstatus", 0, "[WARNING] Changes NOT saved to the JobList!!!!")
-    assert outcome.message == "Nothing was saved. It would change: no job."
+    assert outcome.message == "Nothing was saved. No job would change."
 
 
 # --- The real commands

@@ -308,5 +308,5 @@ def test_a_small_file_that_holds_too_much_is_an_error(
 ) -> None:
     monkeypatch.setattr(decompress, "MAX_BYTES", 1_000_000)
     path = packed_log(experiment, PACK[suffix](bytes(10_000_000)), suffix)
-    with of_job.open(path.name) as log, pytest.raises(OSError, match="more than 1000000 bytes"):
+    with of_job.open(path.name) as log, pytest.raises(OSError, match="more than 1,000,000 bytes"):
         _ = log.size
