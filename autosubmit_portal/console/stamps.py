@@ -199,11 +199,11 @@ def _get_key(request: HttpRequest) -> _Key:
 
 
 def _is_unchanged(request: HttpRequest) -> bool:
-    stamp = _read_known_stamp(request)
-    if not stamp:
+    stamp, key = _read_known_stamp(request), _get_key(request)
+    if not (stamp and key[0]):  # nobody is signed in
         return False
     with _lock:
-        question = _kept.get(_get_key(request))
+        question = _kept.get(key)
     return question is not None and _compute_stamp(question) == (question.rights, stamp)
 
 
