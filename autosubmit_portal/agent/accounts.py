@@ -57,6 +57,20 @@ def wrap_as_account(account: str, argv: Sequence[str], environment: Mapping[str,
     return [ENV, "--chdir=/", SUDO, "-n", "-H", "-u", account, f"--preserve-env={kept}", "--", *argv]
 
 
+def explain_sudo(name: str, programs: Sequence[str]) -> str:
+    """Return which of these programs sudo does not let us run as an account without a password; blank for none."""
+    refused = [program for program in programs if not _is_allowed([SUDO, "-n", "-u", name, "-l", "--", program])]
+    return f"sudo does not let {get_name(os.getuid())} run {' and '.join(refused)} as “{name}”." if refused else ""
+
+
+def _is_allowed(command: Sequence[str]) -> bool:
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    try:
+        return not subprocess.run(command, check=False, timeout=SUDO_SECONDS, **quiet).returncode
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
 def get_name(uid: int) -> str:
     """Return the name of a uid on this host; without a name, the number as text."""
     try:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from autosubmit_portal.agent import accounts
 from autosubmit_portal.agent.findings import Finding, Level, encode
 from autosubmit_portal.agent.host import read_identity
 from autosubmit_portal.agent.mounts import find_mount
@@ -279,6 +280,26 @@ def _tell_people(site: SiteFile) -> str:
     return f"{mapped}; {'all others are' if OTHERS in site.people else 'nobody else is'} mapped."
 
 
+def _check_accounts(site: SiteFile) -> Iterator[Finding]:
+    """Whether commands can run as the people whom the file names, and be ended; sudo is asked, nothing is run."""
+    what, found = "accounts", []
+    names = [name for name in sorted(site.accounts) if not accounts.is_own(name)]
+    for name in names:
+        if reason := accounts.explain_unusable(name):
+            found.append(
+                Finding(Level.FAIL, what, reason, "Make it, or take it from “accounts” in the file of the site.")
+            )
+        elif reason := accounts.explain_sudo(name, (str(site.program), accounts.KILL)):
+            found.append(Finding(Level.FAIL, what, reason, "Add the lines of sudo in docs/duty.md, with visudo."))
+        elif "set_status_live" in site.kinds and (reason := accounts.explain_sudo(name, ("/bin/sh",))):
+            remedy = "Add it to the line of sudo, or leave “set_status_live” out of the file of the site."
+            found.append(Finding(Level.WARN, what, f"{reason} Set status while running needs it.", remedy))
+    yield from found
+    if not found:
+        as_people = f"sudo lets {_get_account()} run Autosubmit as {', '.join(names)}."
+        yield _say(what, as_people if names else f"Commands run as {_get_account()} only.")
+
+
 def _check_rules(site: SiteFile) -> Iterator[Finding]:
     what = "rules"
     try:
@@ -310,6 +331,7 @@ CHECKS: dict[str, Callable[[SiteFile], Iterator[Finding]]] = {
     "sessions": _check_sessions,
     "umask": _check_umask,
     "kinds": _check_kinds,
+    "accounts": _check_accounts,
     "profiles": _check_profiles,
     "rules": _check_rules,
     "store": _check_store,
