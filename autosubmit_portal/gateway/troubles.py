@@ -98,6 +98,11 @@ _KNOWN = (
         "Agent and portal have no common language",
         "Build the agent with this portal (agent --build) and install it at the host.",
     ),
+    _Known(
+        r"\S+ cannot make the spool .+",
+        "The agent has no place for what commands print",
+        "Make the folder at the host.",
+    ),
     _Known(r"The agent cannot work: .+", "The agent refuses to work", "Correct the file of the site at the host."),
     _Known(
         r"no hello, only .+|no frame in the first \d+ bytes.*|The stream ended, only .+",
