@@ -64,9 +64,9 @@ def explain_sudo(name: str, programs: Sequence[str]) -> str:
 
 
 def _is_allowed(command: Sequence[str]) -> bool:
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     try:
-        return not subprocess.run(command, check=False, timeout=SUDO_SECONDS, **quiet).returncode
+        done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=SUDO_SECONDS)
+        return not done.returncode
     except (OSError, subprocess.TimeoutExpired):
         return False
 
