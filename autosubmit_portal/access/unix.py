@@ -30,4 +30,15 @@ def get_name(uid: int) -> str:
 def explain_unusable(name: str) -> str:
     """Return why no command may run as this account, and what to do; blank if it may."""
     reason = accounts.explain_unusable(name)
-    return add(reason, say("Correct it under “Accounts at sites”.")) if reason else ""
+    if not reason:
+        return ""
+    is_unknown = NAME.fullmatch(name) and not _is_known(name)
+    how = say("The host of the portal needs the accounts of the site, with the same numbers.") if is_unknown else ""
+    return add(reason, add(how, say("Correct it under “Accounts at sites”.")))
+
+
+def _is_known(name: str) -> bool:
+    try:
+        return bool(pwd.getpwnam(name))
+    except KeyError:
+        return False

@@ -61,6 +61,23 @@ def wrap_as_account(account: str, argv: Sequence[str], environment: Mapping[str,
     return [ENV, "--chdir=/", SUDO, "-n", "-H", "-u", account, f"--preserve-env={kept}", "--", *argv]
 
 
+def explain_sudo(name: str, programs: Sequence[str]) -> str:
+    """Return which of these programs sudo does not let us run as an account without a password; blank for none."""
+    refused = [program for program in programs if not _is_allowed([SUDO, "-n", "-u", name, "-l", "--", program])]
+    if not refused:
+        return ""
+    who = get_name(os.getuid())
+    return say("sudo does not let {who} run {programs} as “{name}”.", who=who, programs=" and ".join(refused), name=name)
+
+
+def _is_allowed(command: Sequence[str]) -> bool:
+    try:
+        done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=SUDO_SECONDS)
+        return not done.returncode
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
 def get_name(uid: int) -> str:
     """Return the name of a uid on this host; without a name, the number as text."""
     try:

@@ -12,12 +12,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from autosubmit_portal.agent import accounts
 from autosubmit_portal.agent.findings import Finding, Level, encode
 from autosubmit_portal.agent.host import read_identity
 from autosubmit_portal.agent.mounts import find_mount
 from autosubmit_portal.agent.programs import Program
 from autosubmit_portal.agent.site_file import OTHERS, BadSiteFileError, SiteFile, read_site_file
-from autosubmit_portal.sentences import say
+from autosubmit_portal.sentences import add, say
 from experiments.autosubmit.host_rules import BadRules, list_refused
 from experiments.autosubmit.program import LONGEST_SECONDS, read_program_version, take_version
 from experiments.autosubmit.store import BrokenStore, Store, locate, read_rc
@@ -334,6 +335,27 @@ def _tell_people(site: SiteFile) -> str:
     return say("{people}; nobody else is mapped.", people=mapped)
 
 
+def _check_accounts(site: SiteFile) -> Iterator[Finding]:
+    """Whether commands can run as the people whom the file names, and be ended; sudo is asked, nothing is run."""
+    what, found = "accounts", []
+    names = [name for name in sorted(site.accounts) if not accounts.is_own(name)]
+    for name in names:
+        if reason := accounts.explain_unusable(name):
+            remedy = say("Make it, or take it from “accounts” in the file of the site.")
+            found.append(Finding(Level.FAIL, what, reason, remedy))
+        elif reason := accounts.explain_sudo(name, (str(site.program), accounts.KILL)):
+            remedy = say("Add the lines of sudo in docs/duty.md, with visudo.")
+            found.append(Finding(Level.FAIL, what, reason, remedy))
+        elif "set_status_live" in site.kinds and (reason := accounts.explain_sudo(name, ("/bin/sh",))):
+            remedy = say("Add it to the line of sudo, or leave “set_status_live” out of the file of the site.")
+            found.append(Finding(Level.WARN, what, add(reason, say("Set status while running needs it.")), remedy))
+    yield from found
+    if not found:
+        own, people = _get_account(), ", ".join(names)
+        as_people = say("sudo lets {account} run Autosubmit as {names}.", account=own, names=people)
+        yield _say(what, as_people if names else say("Commands run as {account} only.", account=own))
+
+
 def _check_rules(site: SiteFile) -> Iterator[Finding]:
     what = "rules"
     try:
@@ -368,6 +390,7 @@ CHECKS: dict[str, Callable[[SiteFile], Iterator[Finding]]] = {
     "sessions": _check_sessions,
     "umask": _check_umask,
     "kinds": _check_kinds,
+    "accounts": _check_accounts,
     "profiles": _check_profiles,
     "rules": _check_rules,
     "store": _check_store,

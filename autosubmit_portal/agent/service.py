@@ -16,6 +16,7 @@ from autosubmit_portal.agent.protocol import Cancelled, Event, Hello, Request, S
 from autosubmit_portal.agent.reading import Reads
 from autosubmit_portal.agent.requests import Commands
 from autosubmit_portal.agent.site_file import BadSiteFileError
+from autosubmit_portal.agent.spool import make_spool
 from autosubmit_portal.agent.stream import Stream
 from autosubmit_portal.agent.watching import Watching
 from autosubmit_portal.sentences import say
@@ -102,6 +103,7 @@ class Agent:
     def _begin(self, facts: strict_json.Message) -> None:
         try:
             portal = fields.take_text(facts, "portal")
+            make_spool(self._site_file)
             self._commands = Commands(self._site_file, portal)
             self._commands.spool.prune()
             self._children = {

@@ -13,6 +13,8 @@ from autosubmit_portal.agent.protocol import ProtocolError, fields, strict_json
 USUAL_PLACE = Path("/etc/autosubmit-portal/agent.json")
 _UMASK = re.compile(r"0?[0-7]{3}")
 COMMAND, PACKAGE = "command", "package"
+# What all have where the file names no profiles, and what the portal asks for where it maps no people.
+USUAL_PROFILE = "usual"
 # Whoever is not named among the people.
 OTHERS = "*"
 
@@ -58,9 +60,9 @@ class SiteFile:
     ) -> dict[str, str]:
         """Return the variables of a command: those of its program and profile, and what any program needs.
 
-        A profile may name another path, but not for a program with a name. Another account has another home, and would
-        not find the configuration that is in ours. Autosubmit takes SUDO_USER for the person behind a shared account,
-        and heeds AS_ENV_SSH_CONFIG_PATH only where that is not the owner of the experiment.
+        A profile may name another path, but not for a program with a name. Commands use the configuration by which the
+        store is read, whatever their home is. Autosubmit takes SUDO_USER for the person behind a shared account, and
+        heeds AS_ENV_SSH_CONFIG_PATH only where that is not the owner of the experiment.
         """
         own = pwd.getpwuid(os.getuid())
         usual = {
@@ -76,9 +78,18 @@ class SiteFile:
         variables = {**usual, **self.profiles[profile]}
         if program and program.path != self.program:
             variables |= {"PATH": program.search_path, **program.variables}
-        if account:
-            variables.setdefault("AUTOSUBMIT_CONFIGURATION", f"{variables['HOME']}/.autosubmitrc")
+        if rc := self._find_rc(profile, account):
+            variables.setdefault("AUTOSUBMIT_CONFIGURATION", rc)
         return variables
+
+    def _find_rc(self, profile: str, account: str) -> str:
+        """Return the configuration by which the store is read; blank where a command finds it by its HOME."""
+        if self.configuration:
+            return str(self.configuration)
+        home = self.profiles[profile].get("HOME", "")
+        if home or not self.home:
+            return f"{home or pwd.getpwuid(os.getuid()).pw_dir}/.autosubmitrc" if account else ""
+        return f"{self.home}/.autosubmitrc"
 
 
 def read_site_file(file: Path) -> SiteFile:
@@ -92,7 +103,7 @@ def read_site_file(file: Path) -> SiteFile:
             kinds=_take_kinds(message),
             accounts=frozenset(fields.take_texts(message, "accounts")) if "accounts" in message else frozenset(),
             legacy=take_path(message, "legacy") if "legacy" in message else None,
-            profiles={name: _take_variables(message, name) for name in fields.take_object(message, "profiles")},
+            profiles=_take_profiles(message),
             procedures=_take_procedures(message),
             people=_take_people(message),
             home=take_path(message, "home") if "home" in message else None,
@@ -120,8 +131,14 @@ def _take_kinds(message: strict_json.Message) -> Mapping[str, frozenset[str]]:
     return {kind: frozenset(fields.take_texts(named, kind)) for kind in named}
 
 
-def _take_variables(message: strict_json.Message, profile: str) -> Mapping[str, str]:
-    variables = fields.take_object(fields.take_object(message, "profiles"), profile)
+def _take_profiles(message: strict_json.Message) -> Mapping[str, Mapping[str, str]]:
+    if "profiles" not in message:
+        return {USUAL_PROFILE: {}}
+    named = fields.take_object(message, "profiles")
+    return {profile: _take_variables(fields.take_object(named, profile)) for profile in named}
+
+
+def _take_variables(variables: strict_json.Message) -> Mapping[str, str]:
     return {name: fields.take_text(variables, name, most=MOST_PATH) for name in variables}
 
 
@@ -132,7 +149,7 @@ def _take_people(message: strict_json.Message) -> Mapping[str, str]:
     named = fields.take_object(message, "people")
     people = {person: fields.take_text(named, person) for person in named}
     for person, profile in people.items():
-        if profile not in fields.take_object(message, "profiles"):
+        if profile not in _take_profiles(message):
             raise ProtocolError(f"“people” gives {person!a} the profile {profile!a}, which is not among “profiles”")
     return people
 

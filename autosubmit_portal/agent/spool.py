@@ -4,6 +4,7 @@ A key is used once: its first request is kept, and another one is refused, also 
 """
 
 import errno
+import os
 import re
 import shutil
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from autosubmit_portal.agent import accounts, files
 from autosubmit_portal.agent.run_directory import RunDirectory, State
+from autosubmit_portal.agent.site_file import BadSiteFileError, read_site_file
 from autosubmit_portal.sentences import add, say
 
 _NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -26,6 +28,19 @@ TOMBSTONE_SECONDS = 30 * 24 * 3600.0
 
 # How a command that is prepared is launched.
 Launch = Callable[[RunDirectory, Mapping[str, str], int], None]
+
+
+def make_spool(site_file: Path) -> None:
+    """Make the folder that the file of the site names. Raises BadSiteFileError with the remedy if it cannot be."""
+    folder = read_site_file(site_file).spool
+    try:
+        files.make_private(folder)
+    except OSError as error:
+        account = accounts.get_name(os.getuid())
+        remedy = f"make it as root: install -d -o {account} -m 0700 {folder}"
+        raise BadSiteFileError(
+            f"{account} cannot make the spool {folder} ({error.strerror or error}); {remedy}"
+        ) from error
 
 
 class Outcome(Enum):

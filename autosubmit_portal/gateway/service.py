@@ -352,7 +352,8 @@ def _listen(place: Path) -> socket.socket:
     try:
         return sockets.listen(place)
     except OSError as error:
-        raise BadHostsFileError(f"{place} cannot be listened at: {error.strerror or error}.") from error
+        remedy = "" if place.parent.is_dir() else f" Make the folder {place.parent} (docs/operations.md, The gateway)."
+        raise BadHostsFileError(f"{place} cannot be listened at: {error.strerror or error}.{remedy}") from error
 
 
 def _take_stamp(file: Path) -> tuple[int, int, int]:

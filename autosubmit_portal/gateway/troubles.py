@@ -117,6 +117,11 @@ _KNOWN = (
         marked("Build the agent with this portal (agent --build) and install it at the host."),
     ),
     _Known(
+        r"\S+ cannot make the spool .+",
+        marked("The agent has no place for what commands print: {said}."),
+        marked("Make the folder at the host."),
+    ),
+    _Known(
         r"The agent cannot work: .+",
         marked("The agent refuses to work: {said}."),
         marked("Correct the file of the site at the host."),

@@ -1,5 +1,6 @@
 """Commands that run as another Unix account: real accounts and the real sudo, from a worker that is not root."""
 
+import json
 import os
 import pwd
 import shutil
@@ -13,6 +14,8 @@ import pytest
 
 from autosubmit_portal.agent import run_directory
 from autosubmit_portal.agent.accounts import wrap_as_account
+from autosubmit_portal.agent.examination import examine
+from autosubmit_portal.agent.findings import Finding, Level
 from autosubmit_portal.agent.requests import Commands
 from autosubmit_portal.agent.run_directory import RunDirectory, State
 from tests.agent.agents import DIGEST, PORTAL, write_site_file
@@ -97,6 +100,45 @@ def test_a_person_keeps_what_autosubmit_reads_of_the_profile_and_nothing_else(
     run = start(site_file, accounts, 'echo "$AS_ENV_SSH_CONFIG_PATH $SSH_AUTH_SOCK ${ELSE-none}"')
     assert status(run) == 0
     assert printed(run) == "~/.ssh/config /run/ana/agent none\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, []),
+        ({"program": "/bin/true"}, [(Level.FAIL, "does not let {service} run /bin/true as “{person}”.")]),
+        ({"kinds": {"set_status_live": ["update_list"]}}, []),
+    ],
+)
+def test_the_doctor_asks_sudo_whether_commands_may_run_as_people(
+    changes: dict[str, Any], found: list[tuple[Level, str]], accounts: Accounts
+) -> None:
+    assert examine_accounts(accounts, **changes) == [
+        (level, f"sudo {text.format(service=accounts.service, person=accounts.person)}") for level, text in found
+    ]
+
+
+def test_the_doctor_warns_of_what_a_live_change_needs(accounts: Accounts) -> None:
+    rule = f"{accounts.service} ALL=({accounts.person}) NOPASSWD: !/bin/sh\n"
+    with sudoers(f"{accounts.service}-later", rule):
+        found = examine_accounts(accounts, program="/usr/bin/kill", kinds={"set_status_live": ["update_list"]})
+    assert [(level, "Set status while running needs it" in text) for level, text in found] == [(Level.WARN, True)]
+
+
+def examine_accounts(accounts: Accounts, **changes: Any) -> list[tuple[Level, str]]:
+    """Return what the doctor of the service account finds wrong with the people of its site."""
+    folder = accounts.folder / "examined"
+    folder.mkdir(exist_ok=True)
+    file = write_site_file(folder, accounts=[accounts.person], **changes)
+    shutil.chown(folder, accounts.service)
+
+    def write() -> None:
+        steps = [step for step in examine(file) if isinstance(step, Finding) and step.word == "accounts"]
+        wrong = [(step.level.value, step.text) for step in steps if step.level is not Level.OK]
+        (folder / "found").write_text(json.dumps(wrong))
+
+    as_user(accounts.service, write)
+    return [(Level(level), text) for level, text in json.loads((folder / "found").read_text())]
 
 
 def test_every_argument_arrives_as_given(site_file: Path, accounts: Accounts) -> None:

@@ -118,6 +118,10 @@ def _start_no_ssh_agent(folder: Path, site: dict[str, Any]) -> None:
     site["profiles"] = {"usual": {"SSH_AUTH_SOCK": f"{folder}/agent"}}
 
 
+def _let_somebody_act_who_is_none(_folder: Path, site: dict[str, Any]) -> None:
+    site["accounts"] = ["nosuchperson"]
+
+
 FAULTS: dict[str, tuple[Callable[[Path, dict[str, Any]], None], str, Level, str]] = {
     "no rc file": (_remove_rc, "store", Level.FAIL, "There is no Autosubmit configuration"),
     "no database": (_remove_database, "store", Level.FAIL, "There is no Autosubmit database"),
@@ -129,6 +133,7 @@ FAULTS: dict[str, tuple[Callable[[Path, dict[str, Any]], None], str, Level, str]
     "a spool in memory": (_use_memory, "spool", Level.WARN, "a restart of the host loses"),
     "no platforms": (_name_files_that_are_not_there, "profiles", Level.WARN, "AS_ENV_PLATFORMS_PATH of the profile"),
     "no SSH agent": (_start_no_ssh_agent, "profiles", Level.WARN, "no SSH agent answers at"),
+    "no such account": (_let_somebody_act_who_is_none, "accounts", Level.FAIL, "has no Unix account “nosuchperson”"),
     "no umask": (_forget_the_umask, "umask", Level.WARN, "everybody may change what commands write"),
 }
 

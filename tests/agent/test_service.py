@@ -205,6 +205,7 @@ def test_an_unknown_request_is_no_offence(channel: Channel) -> None:
         ({"kinds": ["run"]}, 'each kind may start, such as {"run": ["run"], "restart": ["recovery", "run"]}'),
         ({"kinds": {"run": "run"}}, "“run” must be a list of texts"),
         ({"portal": "../x"}, "'../x' is no key"),
+        ({"spool": "/proc/spool"}, "-m 0700 /proc/spool"),
     ],
 )
 def test_an_agent_that_cannot_work_says_why_to_the_gateway(

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from autosubmit_portal.agent.site_file import read_site_file
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import State
 from tests.support import factories
+from tests.support.documented_commands import read_block
 
 DOCS = settings.BASE_DIR / "docs"
 
@@ -51,3 +54,28 @@ def test_the_page_shows_a_file_of_a_site_with_all_that_the_catalogue_starts(tmp_
         kind.name: frozenset(kind.first_words) for kind in CATALOGUE.values()
     }
     assert list(json.loads(text)["kinds"]) == list(CATALOGUE)
+
+
+def test_the_page_starts_again_what_it_stops() -> None:
+    units = {"gateway", "web", "worker@portal", "mirror"}
+    for block in ("after-restore", "upgrade"):
+        lines = re.findall(r"^systemctl start ([^#\n]+)", read_block("operations.md", block), re.MULTILINE)
+        assert {name.removeprefix("autosubmit-portal-") for line in lines for name in line.split()} == units
+
+
+@pytest.mark.parametrize("name", ["as-portal", "walls", "upgrade", "after-restore", "backup-postgresql"])
+def test_a_shell_understands_the_commands_of_the_page(name: str) -> None:
+    subprocess.run(["sh", "-n"], input=read_block("operations.md", name), text=True, check=True)
+
+
+def test_the_files_that_the_page_installs_for_walls_are_there() -> None:
+    named = re.findall(r"(?<= )systemd/\S+", read_block("operations.md", "walls"))
+    assert named
+    assert [file for file in named if not (DOCS / file).is_file()] == []
+
+
+@pytest.mark.parametrize("file", ["operations.md", "sign-in.md"])
+def test_settings_that_are_shown_mean_the_same_to_a_shell_and_to_systemd(file: str) -> None:
+    lines = re.findall(r"^PORTAL_\w+=.*$", (DOCS / file).read_text(encoding="utf-8"), re.MULTILINE)
+    assert lines
+    assert [line for line in lines if len(shlex.split(line)) != 1] == []

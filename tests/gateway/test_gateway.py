@@ -371,12 +371,13 @@ def test_a_file_of_hosts_that_is_wrong_says_why(tmp_path: Path, text: str, reaso
         read_hosts(tmp_path / "hosts.json")
 
 
-def test_a_gateway_says_where_it_cannot_listen(tmp_path: Path) -> None:
+def test_a_gateway_says_where_it_cannot_listen_and_which_folder_is_missing(tmp_path: Path) -> None:
     place = tmp_path / "missing" / "reading"
     file = tmp_path / "hosts.json"
     acting = str(place.with_name("acting"))
     file.write_text(json.dumps({"portal": PORTAL, "reading": str(place), "acting": acting, "hosts": {}}))
-    assert _refuse(str(file)) == f"{place} cannot be listened at: No such file or directory.\n"
+    remedy = f"Make the folder {place.parent} (docs/operations.md, The gateway)."
+    assert _refuse(str(file)) == f"{place} cannot be listened at: No such file or directory. {remedy}\n"
 
 
 def _refuse(*arguments: str) -> str:

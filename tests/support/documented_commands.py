@@ -1,7 +1,7 @@
 """The commands of a page of the documentation, executed as somebody would who follows it.
 
 A block of them has its name after the word `sh`. What is not of this machine is replaced by programs of the same names:
-`systemctl` does what the test says, and `bin/pip` installs nothing, since the product is there.
+`systemctl` does what the test says, `as-portal` changes no account, `bin/pip` installs nothing: the product is there.
 """
 
 import os
@@ -18,6 +18,7 @@ from tests.support.postgres import binaries
 _PROGRAMS = {
     "bin/autosubmit-portal": f'exec {sys.executable} -m autosubmit_portal "$@"',
     "bin/pip": 'echo "pip $*" >>commands',
+    "as-portal": 'exec "$@"',
     "systemctl": 'echo "systemctl $*" >>commands',
 }
 

@@ -206,6 +206,14 @@ def test_an_account_that_is_none_is_refused_with_the_remedy(
         request_action(make_request(operator, "run", ready))
 
 
+def test_an_account_that_only_the_site_knows_is_refused_with_what_the_portals_host_needs(
+    operator: User, ready: Experiment
+) -> None:
+    SiteAccount.objects.create(user=operator, site=ready.site, unix_name="no-such-account")
+    with pytest.raises(Conflict, match="The host of the portal needs the accounts of the site, with the same numbers"):
+        request_action(make_request(operator, "run", ready))
+
+
 def test_who_acts_for_somebody_acts_as_their_own_account(
     mapped: User, ready: Experiment, actor: Callable[..., User]
 ) -> None:

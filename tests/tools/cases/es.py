@@ -16,12 +16,6 @@ from tests.tools.cases.servers import sshd
 
 _RUNS = ("run1", "run2")
 _OTHER = "login"
-_ELSEWHERE = "expid,create,recovery,delete,inspect,monitor,configure,setstatus,refresh,updatedescrip,archive,unarchive"
-_RULES = f"""
-[hosts]
-authorized = [run run1,run2] [stats,describe,check,report all]
-forbidden = [{_ELSEWHERE} run1,run2]
-"""
 _TEAMS = '{"managers": {"role": "manager"}}'
 _ACCOUNT = """
 from django.contrib.auth.models import User
@@ -50,7 +44,9 @@ class ES(Case):
         self.add_hosts(*names)
         self.add_links(*((f"web-{name}", "web", name) for name in names))
         self._share_store()
-        self.prepare_store(_OTHER, _RULES)
+        page = (REPOSITORY / "docs" / "infrastructure.md").read_text()
+        (rules,) = re.findall(r"```ini\n(\[hosts\]\n.*?)```", page, re.DOTALL)
+        self.prepare_store(_OTHER, f"\n{rules}")
         self._open_store(self.home / "autosubmit")
         allowed = {"program": str(self.program), "home": str(self.home), "kinds": KINDS, "profiles": {"usual": {}}}
         reached = {}
