@@ -7,7 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,21 +73,17 @@ class Root:
 
     def _run(self, one: Instruction) -> None:
         borrowed = {name: os.environ[name] for name in PROXIES if name in os.environ} | read_pip_settings()
+        borrowed.pop("PIP_CERT", None)  # those of this machine are lent below, whatever pip is told
         places = {word for value in borrowed.values() for word in value.split() if os.path.isabs(word)}
         command = ["/bin/sh", "-euc", one.text]
         binds = {CERTIFICATES: "/tmp/certificates", "/etc/resolv.conf": "/etc/resolv.conf"}
         binds |= {place: place for place in places if os.path.exists(place)}
         variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"} | self.environment | borrowed
         variables |= {"PIP_CERT": "/tmp/certificates", "DEBIAN_FRONTEND": "noninteractive"}
+        lent = [self.folder / inside.lstrip("/") for inside in binds.values()]
+        new = {place for one in lent for place in (one, *one.parents) if not place.exists()}
         enter(self.folder, command, variables, directory=self.directory, binds=binds)
-        self._forget(binds)
-
-    def _forget(self, binds: Mapping[str, str]) -> None:
-        """Remove the empty places where something of this machine was."""
-        for inside in binds.values():
-            place = self.folder / inside.lstrip("/")
-            if place.is_file() and not place.stat().st_size:
-                place.unlink()
+        _forget(new)
 
     def _copy(self, one: Instruction, context: Path, others: Mapping[str, "Root"]) -> None:
         *words, target = one.words
@@ -98,6 +94,15 @@ class Root:
             place = Path(os.path.normpath(f"{self.folder}{os.path.join(self.directory, target)}"))
             place.parent.mkdir(parents=True, exist_ok=True)
             subprocess.run(["cp", "-a", *found, str(place)], check=True)
+
+
+def _forget(places: Iterable[Path]) -> None:
+    """Remove the empty files and folders where something of this machine was."""
+    for place in sorted(places, reverse=True):
+        if place.is_file() and not place.stat().st_size:
+            place.unlink()
+        elif place.is_dir() and not any(place.iterdir()):
+            place.rmdir()
 
 
 def enter(
@@ -128,7 +133,8 @@ def make_argv(
     lines += ['mount -t proc proc "$root/proc"', 'mount --rbind /dev "$root/dev"']
     for outside, inside in binds.items():
         make = "mkdir -p" if Path(outside).is_dir() else "touch"
-        lines += [f'{make} "$root{inside}"', f'mount --bind {shlex.quote(outside)} "$root{inside}"']
+        lines += [f'mkdir -p "$root{os.path.dirname(inside)}"', f'{make} "$root{inside}"']
+        lines.append(f'mount --bind {shlex.quote(outside)} "$root{inside}"')
     lines += [f'mkdir -p "$root{inside}"' for inside in writable]  # as an engine does
     if account:
         lines.append('mount -o remount,ro,bind "$root"')
