@@ -89,9 +89,9 @@ def release(roots: dict[str, Root], tmp_path_factory: pytest.TempPathFactory) ->
     with private_server() as server, network(f"portal-{os.getpid()}") as name:
         server.folder.chmod(0o755)
         data = OBJECTS["ConfigMap", "demo-portal"]["data"]
-        portal = Pod(find_pod(OBJECTS, "StatefulSet"), roots["portal"], folder / "portal", name, data)
+        portal = Pod(find_pod(OBJECTS, "demo-portal"), roots["portal"], folder / "portal", name, data)
         portal.binds[str(server.folder)] = "/mnt"
-        agent = Pod(find_pod(OBJECTS, "Deployment"), roots["agent"], folder / "agent", name)
+        agent = Pod(find_pod(OBJECTS, "demo-portal-agent"), roots["agent"], folder / "agent", name)
         made = Release(portal, agent, "postgres://postgres@/postgres?host=/mnt")
         try:
             made.begin()

@@ -106,10 +106,10 @@ class Pod:
         return ["ip", "netns", "exec", self.network, *argv]
 
 
-def find_pod(objects: Objects, kind: str) -> dict[str, Any]:
-    """Return the specification of the pods of the only object of a kind."""
-    (spec,) = (made["spec"]["template"]["spec"] for (one, _), made in objects.items() if one == kind)
-    return json.loads(json.dumps(spec))  # type: ignore[no-any-return]
+def find_pod(objects: Objects, name: str) -> dict[str, Any]:
+    """Return the specification of the pods of a stateful set."""
+    spec: dict[str, Any] = json.loads(json.dumps(objects["StatefulSet", name]["spec"]["template"]["spec"]))
+    return spec
 
 
 @contextmanager
