@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.containerfile import Instruction, Stage
+from tests.support.containerfile import FILE, Instruction, Stage, read_stages
 
+REPOSITORY = FILE.parents[2]
+BASES = REPOSITORY / "var" / "image"
 NEEDED = ("debootstrap", "unshare", "setpriv", "chroot", "mount")
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -25,6 +27,18 @@ def explain_absence() -> str:
     if os.geteuid():
         return "Only root can make the folders of images: run it as root."
     return f"Install {', '.join(missing)} (Debian: apt-get install debootstrap util-linux)." if missing else ""
+
+
+def make_roots(folder: Path) -> dict[str, "Root"]:
+    """Make the file systems of all stages by their steps, in a folder that others may look into."""
+    subprocess.run(["make", "--silent", "dist"], cwd=REPOSITORY, check=True)
+    BASES.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    made: dict[str, Root] = {}
+    for name, stage in read_stages().items():
+        made[name] = Root(folder / name, stage)
+        made[name].build(make_base(BASES / "bookworm"), REPOSITORY, made)
+    return made
 
 
 def make_base(folder: Path) -> Path:
@@ -123,11 +137,12 @@ def make_argv(
     account: str = "",
     groups: str = "",
     writable: Mapping[str, str] = {},
+    readable: Mapping[str, str] = {},
 ) -> list[str]:
     """Return the command that runs another below a root of its own, in namespaces of its own for mounts and processes.
 
     With an `account` (uid:gid) it is that one, without any capability, and all but `writable` (places inside and the
-    folders that stand for them) can only be read.
+    folders that stand for them) can only be read; so can `readable`.
     """
     lines = ["set -eu", f"root={shlex.quote(str(folder))}", "mount --make-rprivate /", 'mount --bind "$root" "$root"']
     lines += ['mount -t proc proc "$root/proc"', 'mount --rbind /dev "$root/dev"']
@@ -135,10 +150,12 @@ def make_argv(
         make = "mkdir -p" if Path(outside).is_dir() else "touch"
         lines += [f'mkdir -p "$root{os.path.dirname(inside)}"', f'{make} "$root{inside}"']
         lines.append(f'mount --bind {shlex.quote(outside)} "$root{inside}"')
-    lines += [f'mkdir -p "$root{inside}"' for inside in writable]  # as an engine does
+    lines += [f'mkdir -p "$root{inside}"' for inside in (*writable, *readable)]  # as an engine does
     if account:
         lines.append('mount -o remount,ro,bind "$root"')
-    lines += [f'mount --bind {shlex.quote(outside)} "$root{inside}"' for inside, outside in writable.items()]
+    for inside, outside in {**writable, **readable}.items():
+        lines.append(f'mount --bind {shlex.quote(outside)} "$root{inside}"')
+    lines += [f'mount -o remount,ro,bind "$root{inside}"' for inside in readable]
     become = []
     if account:
         user, _, group = account.partition(":")
