@@ -37,6 +37,16 @@ def list_containers(objects: Objects) -> dict[str, dict[str, Any]]:
 
 
 def read_guide() -> dict[str, Any]:
-    """Return the values that the guide shows, with the digest that its reader puts in."""
-    (block,) = re.findall(r"^ +```yaml\n( +image:\n.*?)^ +```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
-    return dict(yaml.safe_load(textwrap.dedent(block).replace("<the digest>", 64 * "a")))
+    """Return the values that the guide begins with, with the digest that its reader puts in."""
+    return _read_blocks()[0]
+
+
+def read_other_values() -> dict[str, Any]:
+    """Return the other values that the guide shows."""
+    return _read_blocks()[1]
+
+
+def _read_blocks() -> list[dict[str, Any]]:
+    text = GUIDE.read_text().replace("<the digest>", 64 * "a")
+    blocks = re.findall(r"^ *```yaml\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    return [yaml.safe_load(textwrap.dedent(block)) for block in blocks]

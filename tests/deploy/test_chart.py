@@ -90,6 +90,16 @@ def test_the_values_of_the_guide_make_what_kubernetes_knows() -> None:
         validate(made, "1.37", strict=True)
 
 
+def test_the_other_values_of_the_guide_are_taken() -> None:
+    given, other = chart.read_guide(), chart.read_other_values()
+    made = chart.render(**given | other | {"image": given["image"] | other["image"]})
+    data = made["ConfigMap", "demo-portal"]["data"]
+    assert "PORTAL_OIDC_CLIENT_SECRET_FILE" in data
+    assert json.loads(data["PORTAL_OIDC_TEAMS"])
+    for one in made.values():
+        validate(one, "1.37", strict=True)
+
+
 def test_a_setting_of_the_user_goes_before_the_usual_one() -> None:
     data = chart.render(settings={"PORTAL_TRUSTED_PROXIES": "2"})["ConfigMap", "demo-portal"]["data"]
     assert data["PORTAL_TRUSTED_PROXIES"] == "2"
