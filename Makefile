@@ -165,17 +165,14 @@ dist: install-tests ## the wheel and the source distribution, into dist/
 	@$(PY) -m hatchling build -d dist
 
 image-check: packages-for-test install-tests ## the images by their steps, and the chart's commands in them (root, debootstrap; no network but for packages)
-	@$(PY) -m pytest -q -m "" tests/tools/image/check.py
+	@$(PY) -c 'import sys; from tests.tools.image.roots import explain_absence; sys.exit(explain_absence() or None)'
+	@$(PY) -m pytest -q -m "" tests/tools/image
 
 messages: install-tests ## bring the catalogues of the console's languages up to date, and say what is to be translated
 	@DJANGO_SETTINGS_MODULE=tests.settings $(PY) -m tests.tools.messages
 
-sbom: dist autosubmit ## what the images ship, with versions and licences, as CycloneDX into dist/
-	@$(PY) -m venv --clear "$(HOME_DIR)/sbom-env"
-	@"$(HOME_DIR)/sbom-env/bin/python" $(PIP_INSTALL) --require-hashes -r requirements.txt
-	@"$(HOME_DIR)/sbom-env/bin/python" $(PIP_INSTALL) --no-deps --no-index dist/autosubmit_portal-*.whl
-	@"$(HOME_DIR)/sbom-env/bin/python" -m pip uninstall --quiet --yes setuptools pip
-	@$(PY) -m tests.tools.sbom --portal "$(HOME_DIR)/sbom-env/bin/python" --agent "$$(dirname "$(AUTOSUBMIT)")/python" --folder dist
+sbom: packages-for-test install-tests ## what the images ship, with versions and licences, as CycloneDX into dist/ (root, debootstrap)
+	@$(PY) -m tests.tools.sbom --folder dist
 
 lock: $(HOME_DIR)/lock-env/bin/uv ## pins and hashes of the requirements anew, from the .in files beside them (UPGRADE=package)
 	@$(LOCK) $(foreach name,$(UPGRADE),--upgrade-package $(name)) requirements.in --output-file requirements.txt

@@ -16,7 +16,7 @@ _FOLDERS = (Path("autosubmit_portal/agent"), Path("experiments/autosubmit"), Pat
 # How what reads a store says things; an agent itself tells them as plain text.
 _SENTENCES = Path("autosubmit_portal/sentences.py")
 # What others have written, and the folders of it that an agent needs.
-_PACKAGES = {"PyYAML": ("yaml",), "websockets": ("websockets", "websockets/extensions", "websockets/sync")}
+PACKAGES = {"PyYAML": ("yaml",), "websockets": ("websockets", "websockets/extensions", "websockets/sync")}
 # The first instant that an archive can tell.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o644 << 16
@@ -40,7 +40,7 @@ def _make_archive() -> bytes:
     """Return the bytes of the archive. They are not compressed: other versions of zlib would make others."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
-        packages = (part for name, folders in _PACKAGES.items() for part in _list_package_files(name, folders))
+        packages = (part for name, folders in PACKAGES.items() for part in _list_package_files(name, folders))
         for name, file in sorted([*_list_own_files(), *packages]):
             entry = zipfile.ZipInfo(name, _TIME)
             entry.external_attr = _MODE

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.conf import settings
 from helm_python import HelmError
 from kubernetes_validate.utils import ValidationError, validate
 
+from autosubmit_portal import __version__
 from autosubmit_portal.agent.site_file import read_site_file
 from autosubmit_portal.gateway.hosts import read_hosts
 from experiments.catalogue.kinds import CATALOGUE
@@ -19,7 +21,14 @@ from tests.support.containerfile import read_stages
 
 WHOLE = chart.render(replicas=3)
 CONTAINERS = chart.list_containers(WHOLE)
-SECRETS = {"existingSecret": "", "secret": {"PORTAL_DATABASE_URL": "postgres://portal:secret@db/portal"}}
+SECRETS: dict[str, Any] = {
+    "existingSecret": "",
+    "secret": {"PORTAL_DATABASE_URL": "postgres://portal:secret@db/portal"},
+}
+PODS = {
+    image: WHOLE["StatefulSet", name]["spec"]["template"]
+    for image, name in {"portal": "demo-portal", "agent": "demo-portal-agent"}.items()
+}
 containers = pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
 
 
@@ -59,6 +68,10 @@ def test_a_field_that_kubernetes_does_not_know_would_be_found() -> None:
         ({"secretSettings": ["PORTAL_SECRET_KEY"]}, "/secretSettings"),
         ({"existingSecret": ""}, "secret.PORTAL_DATABASE_URL is missing"),
         ({"agent": {"enabled": True}}, "agent.tokenSecret is missing"),
+        ({"gateway": {"hosts": {"other": [64 * "a"]}}}, 'gateway.hosts has no "autosubmit"'),
+        ({"gateway": {"hosts": {"autosubmit": ["<the digest>"]}}}, "/gateway/hosts/autosubmit/0"),
+        ({"settings": {"PORTAL_PATH": "/x/"}}, "PORTAL_PATH"),
+        ({"secret": {"PORTAL_AUDIT_KEY": "x"}}, "existingSecret and secret exclude each other"),
     ],
 )
 def test_a_wrong_value_is_refused_and_named(values: dict[str, Any], told: str) -> None:
@@ -72,6 +85,80 @@ def test_other_settings_are_taken(given: dict[str, str]) -> None:
     assert given.items() <= made["ConfigMap", "demo-portal"]["data"].items()
 
 
+def test_the_values_of_the_guide_make_what_kubernetes_knows() -> None:
+    for made in chart.render(**chart.read_guide()).values():
+        validate(made, "1.37", strict=True)
+
+
+def test_the_other_values_of_the_guide_are_taken() -> None:
+    given, other = chart.read_guide(), chart.read_other_values()
+    made = chart.render(**given | other | {"image": given["image"] | other["image"]})
+    data = made["ConfigMap", "demo-portal"]["data"]
+    assert "PORTAL_OIDC_CLIENT_SECRET_FILE" in data
+    assert json.loads(data["PORTAL_OIDC_TEAMS"])
+    for one in made.values():
+        validate(one, "1.37", strict=True)
+
+
+def test_a_setting_of_the_user_goes_before_the_usual_one() -> None:
+    data = chart.render(settings={"PORTAL_TRUSTED_PROXIES": "2"})["ConfigMap", "demo-portal"]["data"]
+    assert data["PORTAL_TRUSTED_PROXIES"] == "2"
+
+
+def test_images_come_from_a_registry_that_asks_who_comes() -> None:
+    made = chart.render(image=chart.VALUES["image"] | {"pullSecrets": ["registry"]})
+    for name in ("demo-portal", "demo-portal-agent"):
+        assert made["StatefulSet", name]["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_every_process_trusts_the_authorities_that_are_given() -> None:
+    made = chart.render(authorities="ours")
+    file = "/etc/autosubmit-portal/authorities/ca.crt"
+    data = made["ConfigMap", "demo-portal"]["data"]
+    assert data["SSL_CERT_FILE"] == data["REQUESTS_CA_BUNDLE"] == file
+    having = {
+        name
+        for name, one in chart.list_containers(made).items()
+        if any(mount["mountPath"] == "/etc/autosubmit-portal/authorities" for mount in one["volumeMounts"])
+    }
+    assert having >= {"migrate", "web", "worker-portal", "mirror", "agent"}
+    assert f"--ca-file {file}" in " ".join(chart.list_containers(made)["agent"]["args"])
+
+
+@pytest.mark.parametrize("name", ["demo-portal", "demo-portal-agent"])
+def test_another_version_of_the_chart_alone_replaces_no_pod(name: str, tmp_path: Path) -> None:
+    other = shutil.copytree(chart.FOLDER, tmp_path / "chart")
+    about = other / "Chart.yaml"
+    about.write_text(about.read_text().replace(f"\nversion: {__version__}", "\nversion: 99.0.0"))
+    made = chart.render(folder=other)["StatefulSet", name]
+    assert made["metadata"]["labels"]["helm.sh/chart"] == "autosubmit-portal-99.0.0"
+    assert made["spec"]["template"] == chart.render()["StatefulSet", name]["spec"]["template"]
+
+
+def test_another_file_of_the_site_replaces_the_pod_of_the_agent() -> None:
+    agent = chart.VALUES["agent"] | {"site": {"umask": "0002"}}
+    made = chart.render(replicas=3, agent=agent)["StatefulSet", "demo-portal-agent"]["spec"]["template"]
+    assert made["metadata"]["annotations"] != PODS["agent"]["metadata"]["annotations"]
+
+
+def test_another_secret_of_the_release_replaces_the_pod_of_the_portal() -> None:
+    texts = [
+        json.dumps(chart.render(**SECRETS | {"secret": {"PORTAL_DATABASE_URL": url}})["StatefulSet", "demo-portal"])
+        for url in ("postgres://portal:old@db/portal", "postgres://portal:new@db/portal")
+    ]
+    assert len(set(texts)) == 2
+
+
+def test_the_configuration_may_name_people_who_have_no_account_yet() -> None:
+    assert "--skip-missing" in CONTAINERS["configure"]["args"]
+
+
+def test_there_are_as_many_web_processes_as_the_setting_says() -> None:
+    made = chart.list_containers(chart.render(settings={"PORTAL_WEB_PROCESSES": "4"}))["web"]
+    assert made["env"] == [{"name": "WEB_CONCURRENCY", "value": "4"}]
+    assert "--workers" not in read_stages()["portal"].find("CMD")[0].words
+
+
 @containers
 def test_a_container_may_do_no_more_than_the_restricted_profile_allows(container: dict[str, Any]) -> None:
     security = container["securityContext"]
@@ -81,10 +168,9 @@ def test_a_container_may_do_no_more_than_the_restricted_profile_allows(container
     assert container["resources"]["limits"]["memory"]
 
 
-@pytest.mark.parametrize("kind", ["StatefulSet", "Deployment"])
-def test_a_pod_has_a_number_for_its_account_and_no_token_of_the_cluster(kind: str) -> None:
-    (pod,) = (made["spec"]["template"]["spec"] for (one, _), made in WHOLE.items() if one == kind)
-    stage = read_stages()["portal" if kind == "StatefulSet" else "agent"]
+@pytest.mark.parametrize("image", ["portal", "agent"])
+def test_a_pod_has_a_number_for_its_account_and_no_token_of_the_cluster(image: str) -> None:
+    pod, stage = PODS[image]["spec"], read_stages()[image]
     user = pod["securityContext"]["runAsUser"]
     assert pod["securityContext"]["runAsNonRoot"]
     assert stage.find("USER")[0].text == f"{user}:{pod['securityContext']['runAsGroup']}"
@@ -108,6 +194,8 @@ def test_secrets_are_files() -> None:
     made = chart.render(**SECRETS)
     data = made["ConfigMap", "demo-portal"]["data"]
     assert data["PORTAL_DATABASE_URL_FILE"] == "/etc/autosubmit-portal/secrets/PORTAL_DATABASE_URL"
+    made = chart.render(**SECRETS | {"secret": SECRETS["secret"] | {"PORTAL_OIDC_CLIENT_SECRET": "x"}})
+    assert "PORTAL_OIDC_CLIENT_SECRET_FILE" in made["ConfigMap", "demo-portal"]["data"]
     assert "postgres://" not in json.dumps([one for (kind, _), one in made.items() if kind != "Secret"])
 
 
@@ -168,6 +256,28 @@ def test_nobody_may_call_the_pod_of_autosubmit() -> None:
     assert "Ingress" in spec["policyTypes"]
 
 
+def _list_ports(objects: chart.Objects, name: str) -> list[int | str]:
+    (rule,) = objects["NetworkPolicy", name]["spec"]["egress"]
+    return [one["port"] for one in rule["ports"] if one["port"] != 53]
+
+
+def test_policies_let_what_the_values_name_through() -> None:
+    assert _list_ports(WHOLE, "demo-portal") == [5432, 443]
+    made = chart.render(networkPolicy={"databasePort": 6432, "portalPorts": [443, 6379]})
+    assert _list_ports(made, "demo-portal") == [6432, 443, 6379]
+
+
+def test_an_agent_without_tls_reaches_the_ingress() -> None:
+    assert _list_ports(WHOLE, "demo-portal-agent") == [22, 443]
+    assert _list_ports(chart.render(ingress={"tls": False}), "demo-portal-agent") == [22, 443, 80]
+
+
+def test_never_two_agents_have_the_experiments() -> None:
+    """A Deployment would start a second pod while a deleted one still ends."""
+    assert not [name for kind, name in WHOLE if kind == "Deployment"]
+    assert WHOLE["StatefulSet", "demo-portal-agent"]["spec"]["replicas"] == 1
+
+
 def test_selectors_of_policies_services_and_budgets_meet_their_pods() -> None:
     labels = WHOLE["StatefulSet", "demo-portal"]["spec"]["template"]["metadata"]["labels"]
     assert WHOLE["NetworkPolicy", "demo-portal"]["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
@@ -176,7 +286,5 @@ def test_selectors_of_policies_services_and_budgets_meet_their_pods() -> None:
 
 
 def test_the_chart_has_the_version_of_the_portal() -> None:
-    from autosubmit_portal import __version__
-
     with helm_python.Chart.load(chart.FOLDER) as loaded:
         assert loaded.metadata["appVersion"] == __version__

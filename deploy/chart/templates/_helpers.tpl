@@ -42,6 +42,15 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
+{{- define "portal.pullSecrets" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
 {{/* What every process of the portal but the gateway has: settings, secrets as files, and what it may write to. */}}
 {{- define "portal.process" -}}
 image: {{ .Values.image.portal }}
@@ -61,4 +70,25 @@ securityContext:
   mountPath: /var/lib/autosubmit-portal
 - name: tmp
   mountPath: /tmp
+{{ include "portal.authoritiesMount" . }}
+{{- end }}
+
+{{- define "portal.authorities" -}}
+/etc/autosubmit-portal/authorities/ca.crt
+{{- end }}
+
+{{- define "portal.authoritiesMount" -}}
+{{- if .Values.authorities -}}
+- name: authorities
+  mountPath: {{ include "portal.authorities" . | dir }}
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "portal.authoritiesVolume" -}}
+{{- with .Values.authorities -}}
+- name: authorities
+  configMap:
+    name: {{ . }}
+{{- end }}
 {{- end }}

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -69,9 +70,11 @@ class Pod:
                 )
 
     def kill(self) -> None:
-        """Kill all containers at once."""
+        """Kill all containers, each by the first process of its namespace, with which all others end."""
         for process in self.processes.values():
-            process.kill()
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            for first in children.read_text().split() if process.poll() is None else ():
+                os.kill(int(first), signal.SIGKILL)
             process.wait()
         self.processes.clear()
 
@@ -95,21 +98,25 @@ class Pod:
         command = words or [*first, *container.get("args", usual.words)]
         user = container["securityContext"].get("runAsUser", self.spec["securityContext"]["runAsUser"])
         group = self.spec["securityContext"]["runAsGroup"]
+        mounts: dict[bool, dict[str, str]] = {True: {}, False: {}}
+        for one in container["volumeMounts"]:
+            mounts[one.get("readOnly", False)][one["mountPath"]] = str(self.volumes / one["name"])
         argv = make_argv(
             self.root.folder,
             command,
             directory=self.root.directory,
             binds=self.binds,
             account=f"{user}:{group}",
-            writable={one["mountPath"]: str(self.volumes / one["name"]) for one in container["volumeMounts"]},
+            writable=mounts[False],
+            readable=mounts[True],
         )
         return ["ip", "netns", "exec", self.network, *argv]
 
 
-def find_pod(objects: Objects, kind: str) -> dict[str, Any]:
-    """Return the specification of the pods of the only object of a kind."""
-    (spec,) = (made["spec"]["template"]["spec"] for (one, _), made in objects.items() if one == kind)
-    return json.loads(json.dumps(spec))  # type: ignore[no-any-return]
+def find_pod(objects: Objects, name: str) -> dict[str, Any]:
+    """Return the specification of the pods of a stateful set."""
+    spec: dict[str, Any] = json.loads(json.dumps(objects["StatefulSet", name]["spec"]["template"]["spec"]))
+    return spec
 
 
 @contextmanager

@@ -7,12 +7,14 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.containerfile import Instruction, Stage
+from tests.support.containerfile import FILE, Instruction, Stage, read_stages
 
+REPOSITORY = FILE.parents[2]
+BASES = REPOSITORY / "var" / "image"
 NEEDED = ("debootstrap", "unshare", "setpriv", "chroot", "mount")
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -25,6 +27,18 @@ def explain_absence() -> str:
     if os.geteuid():
         return "Only root can make the folders of images: run it as root."
     return f"Install {', '.join(missing)} (Debian: apt-get install debootstrap util-linux)." if missing else ""
+
+
+def make_roots(folder: Path) -> dict[str, "Root"]:
+    """Make the file systems of all stages by their steps, in a folder that others may look into."""
+    subprocess.run(["make", "--silent", "dist"], cwd=REPOSITORY, check=True)
+    BASES.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    made: dict[str, Root] = {}
+    for name, stage in read_stages().items():
+        made[name] = Root(folder / name, stage)
+        made[name].build(make_base(BASES / "bookworm"), REPOSITORY, made)
+    return made
 
 
 def make_base(folder: Path) -> Path:
@@ -73,21 +87,17 @@ class Root:
 
     def _run(self, one: Instruction) -> None:
         borrowed = {name: os.environ[name] for name in PROXIES if name in os.environ} | read_pip_settings()
+        borrowed.pop("PIP_CERT", None)  # those of this machine are lent below, whatever pip is told
         places = {word for value in borrowed.values() for word in value.split() if os.path.isabs(word)}
         command = ["/bin/sh", "-euc", one.text]
         binds = {CERTIFICATES: "/tmp/certificates", "/etc/resolv.conf": "/etc/resolv.conf"}
         binds |= {place: place for place in places if os.path.exists(place)}
         variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"} | self.environment | borrowed
         variables |= {"PIP_CERT": "/tmp/certificates", "DEBIAN_FRONTEND": "noninteractive"}
+        lent = [self.folder / inside.lstrip("/") for inside in binds.values()]
+        new = {place for one in lent for place in (one, *one.parents) if not place.exists()}
         enter(self.folder, command, variables, directory=self.directory, binds=binds)
-        self._forget(binds)
-
-    def _forget(self, binds: Mapping[str, str]) -> None:
-        """Remove the empty places where something of this machine was."""
-        for inside in binds.values():
-            place = self.folder / inside.lstrip("/")
-            if place.is_file() and not place.stat().st_size:
-                place.unlink()
+        _forget(new)
 
     def _copy(self, one: Instruction, context: Path, others: Mapping[str, "Root"]) -> None:
         *words, target = one.words
@@ -98,6 +108,15 @@ class Root:
             place = Path(os.path.normpath(f"{self.folder}{os.path.join(self.directory, target)}"))
             place.parent.mkdir(parents=True, exist_ok=True)
             subprocess.run(["cp", "-a", *found, str(place)], check=True)
+
+
+def _forget(places: Iterable[Path]) -> None:
+    """Remove the empty files and folders where something of this machine was."""
+    for place in sorted(places, reverse=True):
+        if place.is_file() and not place.stat().st_size:
+            place.unlink()
+        elif place.is_dir() and not any(place.iterdir()):
+            place.rmdir()
 
 
 def enter(
@@ -118,21 +137,25 @@ def make_argv(
     account: str = "",
     groups: str = "",
     writable: Mapping[str, str] = {},
+    readable: Mapping[str, str] = {},
 ) -> list[str]:
     """Return the command that runs another below a root of its own, in namespaces of its own for mounts and processes.
 
     With an `account` (uid:gid) it is that one, without any capability, and all but `writable` (places inside and the
-    folders that stand for them) can only be read.
+    folders that stand for them) can only be read; so can `readable`.
     """
     lines = ["set -eu", f"root={shlex.quote(str(folder))}", "mount --make-rprivate /", 'mount --bind "$root" "$root"']
     lines += ['mount -t proc proc "$root/proc"', 'mount --rbind /dev "$root/dev"']
     for outside, inside in binds.items():
         make = "mkdir -p" if Path(outside).is_dir() else "touch"
-        lines += [f'{make} "$root{inside}"', f'mount --bind {shlex.quote(outside)} "$root{inside}"']
-    lines += [f'mkdir -p "$root{inside}"' for inside in writable]  # as an engine does
+        lines += [f'mkdir -p "$root{os.path.dirname(inside)}"', f'{make} "$root{inside}"']
+        lines.append(f'mount --bind {shlex.quote(outside)} "$root{inside}"')
+    lines += [f'mkdir -p "$root{inside}"' for inside in (*writable, *readable)]  # as an engine does
     if account:
         lines.append('mount -o remount,ro,bind "$root"')
-    lines += [f'mount --bind {shlex.quote(outside)} "$root{inside}"' for inside, outside in writable.items()]
+    for inside, outside in {**writable, **readable}.items():
+        lines.append(f'mount --bind {shlex.quote(outside)} "$root{inside}"')
+    lines += [f'mount -o remount,ro,bind "$root{inside}"' for inside in readable]
     become = []
     if account:
         user, _, group = account.partition(":")
