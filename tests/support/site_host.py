@@ -183,6 +183,7 @@ def _install(folder: Path, **accounts: str) -> tuple[Path, Path]:
             ignore=shutil.ignore_patterns("__pycache__"),
         )
     (folder / "program" / "autosubmit_portal" / "__init__.py").touch()
+    shutil.copy(REPOSITORY / "autosubmit_portal" / "sentences.py", folder / "program" / "autosubmit_portal")
     shutil.copytree(Path(websockets.__file__).parent, folder / "program" / "websockets")
     for name, account in accounts.items():
         allowed: dict[str, Any] = {

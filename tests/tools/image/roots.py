@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.support.containerfile import FILE, Instruction, Stage, read_stages
 
 REPOSITORY = FILE.parents[2]
-BASES = REPOSITORY / "var" / "image"
+BASE = REPOSITORY / "var" / "image" / "bookworm"
 NEEDED = ("debootstrap", "unshare", "setpriv", "chroot", "mount")
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -32,12 +32,11 @@ def explain_absence() -> str:
 def make_roots(folder: Path) -> dict[str, "Root"]:
     """Make the file systems of all stages by their steps, in a folder that others may look into."""
     subprocess.run(["make", "--silent", "dist"], cwd=REPOSITORY, check=True)
-    BASES.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     made: dict[str, Root] = {}
     for name, stage in read_stages().items():
         made[name] = Root(folder / name, stage)
-        made[name].build(make_base(BASES / "bookworm"), REPOSITORY, made)
+        made[name].build(make_base(BASE), REPOSITORY, made)
     return made
 
 
@@ -45,6 +44,7 @@ def make_base(folder: Path) -> Path:
     """Return a folder with Debian bookworm and nothing more, as the base of the images is; made once."""
     if not (folder / "etc" / "debian_version").exists():
         made = folder.with_name(f"{folder.name}-half")
+        folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(made, ignore_errors=True)
         options = ["--variant=minbase", "bookworm", str(made)]
         subprocess.run(["debootstrap", *options], check=True, stdout=subprocess.DEVNULL, timeout=LIMIT_SECONDS)

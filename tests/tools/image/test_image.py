@@ -18,7 +18,7 @@ from tests.deploy import chart
 from tests.support.postgres import private_server
 from tests.support.waiting import wait_for
 from tests.tools.image.pods import STATE, Pod, find_pod, network
-from tests.tools.image.roots import Root, explain_absence, make_roots
+from tests.tools.image.roots import BASE, Root, explain_absence, make_base, make_roots
 from tests.tools.sbom import make_documents
 
 images = pytest.mark.parametrize("name", ["portal", "agent"])
@@ -35,6 +35,10 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Root]]
     """The file systems of all stages, made by their steps."""
     if missing := explain_absence():
         pytest.skip(missing)
+    try:
+        make_base(BASE)
+    except subprocess.CalledProcessError as error:  # no Debian can be reached from here
+        pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("images")
     folder.parent.chmod(0o755)
     yield make_roots(folder)
