@@ -66,8 +66,8 @@ def explain_sudo(name: str, programs: Sequence[str]) -> str:
     refused = [program for program in programs if not _is_allowed([SUDO, "-n", "-u", name, "-l", "--", program])]
     if not refused:
         return ""
-    who = get_name(os.getuid())
-    return say("sudo does not let {who} run {programs} as “{name}”.", who=who, programs=" and ".join(refused), name=name)
+    who, programs = get_name(os.getuid()), " and ".join(refused)
+    return say("sudo does not let {who} run {programs} as “{name}”.", who=who, programs=programs, name=name)
 
 
 def _is_allowed(command: Sequence[str]) -> bool:
