@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -421,9 +422,9 @@ def test_who_may_not_look_any_more_is_not_told_that_nothing_has_changed(
 
 
 def test_who_lacks_the_second_factor_that_a_new_role_needs_is_not_told_that_nothing_has_changed(
-    experiment: Experiment, as_viewer: Client, viewer: User, settings: object
+    experiment: Experiment, as_viewer: Client, viewer: User, settings: Any
 ) -> None:
-    settings.REQUIRE_SECOND_FACTOR = "managers"  # type: ignore[attr-defined]
+    settings.REQUIRE_SECOND_FACTOR = "managers"
     tab = Tab(as_viewer, page_of("experiments_experiment", experiment.pk))
     assert tab.tick() == 204
     SiteRole.objects.create(user=viewer, site=experiment.site, role=Role.MANAGER)
