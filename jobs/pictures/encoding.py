@@ -12,9 +12,9 @@ UNKNOWN_LETTER = LETTERS["UNKNOWN"]
 def encode_picture(picture: Picture) -> dict[str, Any]:
     """Return the picture as JSON values; static/portal/picture.js reads them.
 
-    `ids` are differences, each from the one before. `status` has a letter for each job. `submitted` is in seconds from
-    `epoch` (since 1970), `queued` and `ran` are durations in seconds; null where not known. `parents` has for each job
-    how many parents it has, then how far before it each stands.
+    `ids`, and the places of the jobs of a span, are differences, each from the one before. `status` has a letter for
+    each job. `submitted` is in seconds from `epoch` (since 1970), `queued` and `ran` are durations in seconds; null
+    where not known. `parents` has for each job how many parents it has, then how far before it each stands.
     """
     jobs, boxes = picture.jobs, picture.boxes
     epoch = min((at for job in jobs if (at := job.submitted_at or job.started_at)), default=0)
@@ -30,7 +30,7 @@ def encode_picture(picture: Picture) -> dict[str, Any]:
         "rows": picture.rows,
         "groups": picture.groups,
         "columns": picture.columns,
-        "marks": picture.marks,
+        "spans": [span._replace(jobs=_differ(span.jobs)) for span in picture.spans],
         "parents": _encode_parents(len(jobs), picture.edges),
         "origin": picture.origin,
         "waits": _shorten(picture.waits),

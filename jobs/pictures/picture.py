@@ -67,13 +67,29 @@ class Band(NamedTuple):
     length: float
 
 
+class Span(NamedTuple):
+    """A named stretch of time above the jobs: a run, or a wrapper.
+
+    It lasts until now where `width` is None. `wait` is how much of it was time in a queue, `jobs` are the places of its
+    jobs, and `address` is the page about it.
+    """
+
+    label: str
+    x: float
+    y: float
+    width: float | None
+    wait: float
+    jobs: Sequence[int]
+    address: str
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """The jobs, the box of each in the same order, and what is written beside them.
 
     `cell` is how many pixels wide and high a unit is drawn at most when the picture is opened. `groups` are bands of
     rows. Where the columns are instants, `origin` is the first one (seconds since 1970), a unit is a second, and
-    `waits` says how much of each box is the time before the job began. `marks` are labelled places on the x axis.
+    `waits` says how much of each box is the time before the job began. `spans` are other stretches of time.
     """
 
     jobs: Sequence[PicturedJob]
@@ -85,7 +101,7 @@ class Picture:
     edges: Sequence[Edge] = ()
     origin: int | None = None
     waits: Sequence[float] = field(default_factory=list)
-    marks: Sequence[tuple[str, float]] = ()
+    spans: Sequence[Span] = ()
 
 
 def name_date(seconds: int | None) -> str:

@@ -98,10 +98,46 @@ def test_a_job_that_was_never_sent_is_not_on_the_timeline(as_viewer: Client, exp
     assert told["origin"] == START.timestamp()
 
 
-def test_the_beginnings_of_runs_are_marked(as_viewer: Client, experiment: Experiment) -> None:
+def test_runs_stand_on_the_timeline_and_lead_to_their_pages(as_viewer: Client, experiment: Experiment) -> None:
+    experiment.jobs.update(submitted_at=START, finished_at=START + timedelta(minutes=5))
+    run = factories.create_run(experiment, run_id=3, started_at=START, finished_at=START + timedelta(minutes=6))
+    told = data(as_viewer, "timeline", experiment)
+    assert told["spans"] == [["Run 3", 0, 0, 360, 0, [], page_of("experiments_run", run.pk)]]
+    assert told["groups"][0][0] == "Runs"
+
+
+def test_only_the_newest_run_of_a_running_experiment_goes_on(as_viewer: Client, experiment: Experiment) -> None:
     experiment.jobs.update(submitted_at=START)
-    factories.create_run(experiment, run_id=3, started_at=START)
-    assert data(as_viewer, "timeline", experiment)["marks"] == [["Run 3", 0]]
+    for number in (1, 2):
+        factories.create_run(experiment, run_id=number, started_at=START + timedelta(hours=number - 1))
+    type(experiment).objects.update(is_running=True)
+    assert [span[3] is None for span in data(as_viewer, "timeline", experiment)["spans"]] == [False, True]
+
+
+def test_a_run_that_has_stopped_changes_the_timeline(as_viewer: Client, experiment: Experiment) -> None:
+    experiment.jobs.update(submitted_at=START, finished_at=START)
+    factories.create_run(experiment, run_id=1, started_at=START)
+    type(experiment).objects.update(is_running=True)
+    before = as_viewer.get(address("timeline_data", experiment))["ETag"]
+    type(experiment).objects.update(is_running=False)
+    after = as_viewer.get(address("timeline_data", experiment), headers={"If-None-Match": before})
+    assert (after.status_code, after.json()["spans"][0][3]) == (200, 1)
+
+
+def test_wrappers_stand_on_the_timeline_and_lead_to_their_jobs(as_viewer: Client, experiment: Experiment) -> None:
+    wrapped = experiment.jobs.exclude(section="INI")
+    wrapped.update(submitted_at=START, started_at=START + timedelta(minutes=2), wrapper="a000_W 1&2")
+    wrapped.update(finished_at=START + timedelta(minutes=5))
+    told = data(as_viewer, "timeline", experiment)
+    [[label, x, y, width, wait, places, page]] = told["spans"]
+    assert (label, x, y, width, wait, places) == ("a000_W 1&2", 0, 0, 300, 120, [0, 1])
+    assert "a000_INI" not in text_of(as_viewer.get(page))
+    assert "a000_SIM" in text_of(as_viewer.get(page))
+
+
+def test_the_table_of_the_timeline_names_wrappers(as_viewer: Client, experiment: Experiment) -> None:
+    experiment.jobs.update(submitted_at=START, wrapper="a000_W1")
+    assert "?wrapper=a000_W1" in text_of(as_viewer.get(address("timeline", experiment)))
 
 
 def test_the_graph_begins_with_the_sections(as_viewer: Client, experiment: Experiment) -> None:

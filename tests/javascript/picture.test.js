@@ -17,7 +17,7 @@ function grid(more = {}) {
         cell: [30, 20], ids: [11, 1, 1, 1, 1, 1], names: ["a1", "a2", "a3", "b1", "b2", "b3"], status: "CFWRWW",
         x: [0, 1, 2, 0, 1, 2], y: [0, 0, 0, 1, 1, 1], width: [1], height: [1], waits: [],
         rows: [["fc0", 0, 1], ["fc1", 1, 1]], groups: [["SIM", 0, 2]], columns: [["1", 0, 1], ["2", 1, 1], ["3", 2, 1]],
-        marks: [], parents: [0, 1, 1, 1, 1, 0, 1, 1, 1, 1], origin: null, epoch: 1767225600,
+        spans: [], parents: [0, 1, 1, 1, 1, 0, 1, 1, 1, 1], origin: null, epoch: 1767225600,
         submitted: [0, 60, null, 30, null, null], queued: [60, 60, null, 90, null, null],
         ran: [120, 30, null, null, null, null], ...more,
     };
@@ -282,6 +282,45 @@ test("on a timeline the time in the queue is paler, and what runs lasts until no
     assert.ok(drawn.filter(([name, , text]) => name === "fillText" && /^11-25/.test(text)).length);
     point("pointermove", 590, HEAD + 20); // 5 minutes after the beginning
     assert.match(find(".picture-tip").textContent, /^b · RUNNING/);
+});
+
+// A run that goes on, and below it a wrapper with the jobs a and b of 100 s, of which it waited 40.
+function spans(more = {}) {
+    return opened(grid({
+        names: ["a", "b", "c"], ids: [1, 1, 1], status: "CCC", x: [0, 0, 0], y: [2, 3, 4], width: [100], height: [1], waits: [40],
+        spans: [["Run 7", 0, 0, null, 0, [], "/runs/7/"], ["a000_W", 0, 1, 100, 40, [0, 1], "/jobs/?wrapper=a000_W"]],
+        rows: [], columns: [], groups: [["Runs", 0, 1]], parents: [], origin: Date.parse("2026-11-25T09:58:20Z") / 1000,
+        submitted: [0, 0, 0], queued: [40, 40, 40], ran: [60, 60, 60], ...more,
+    }), PAGE.replace(`data-axis=""`, `data-axis="time"`));
+}
+const ROW = 18; // of 5 rows in a canvas of 120 pixels less the line of the hours
+
+test("runs and wrappers are told on a timeline, and lead to their pages", async () => {
+    const { point, find, click, visited } = await spans();
+    const tip = find(".picture-tip");
+    point("pointermove", 100, HEAD + ROW / 2);
+    assert.strictEqual(tip.textContent, "Run 7 · from 2026-11-25 09:58 UTC · goes on for 1 min 40 s");
+    point("pointermove", 100, HEAD + 1.5 * ROW);
+    assert.strictEqual(tip.textContent, "a000_W · 2 jobs · from 2026-11-25 09:58 UTC · waited 40 s · took 1 min 00 s");
+    click(100, HEAD + 1.5 * ROW);
+    click(100, HEAD + ROW / 2, { metaKey: true });
+    assert.deepStrictEqual(visited, [["/jobs/?wrapper=a000_W", ""], ["/runs/7/", "_blank"]]);
+});
+
+test("a job on a timeline says in which wrapper it was", async () => {
+    const { canvas, told } = await spans();
+    press(canvas, "ArrowDown");
+    assert.match(told(), /^a · .* · in a000_W$/);
+    press(canvas, "ArrowDown");
+    press(canvas, "ArrowDown");
+    assert.match(told(), /^c · .* · ran 1 min 00 s$/);
+});
+
+test("runs and wrappers have their names where there is room", async () => {
+    const { drawn } = await spans();
+    const texts = drawn.filter(([name]) => name === "fillText").map(([, , text]) => text);
+    assert.ok(texts.includes("Run 7"), texts);
+    assert.ok(texts.includes("a000_W"), texts);
 });
 
 // The hours between the lines of a timeline of twelve hours, with what they are called.

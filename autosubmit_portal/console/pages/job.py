@@ -107,6 +107,7 @@ class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
         job_filters.ChunkFilter,
         job_filters.SplitFilter,
         job_filters.PlatformFilter,
+        job_filters.WrapperFilter,
         job_filters.FinishedFilter,
         job_list.ColumnsFilter,
     )

@@ -7,10 +7,13 @@ is compressed here: a picture holds nothing that a request says, it only chooses
 import gzip
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
+from itertools import groupby
+from operator import itemgetter
 from threading import Lock
 from typing import Any
+from urllib.parse import urlencode
 
 from cachetools import LRUCache
 from django.core.exceptions import PermissionDenied
@@ -35,7 +38,7 @@ from jobs.pictures.encoding import encode_picture
 from jobs.pictures.graph import lay_out_lanes, lay_out_levels
 from jobs.pictures.grid import lay_out_grid
 from jobs.pictures.picture import LETTERS, Edge, Picture, PicturedJob
-from jobs.pictures.timeline import lay_out_timeline
+from jobs.pictures.timeline import PicturedRun, PicturedWrapper, lay_out_timeline
 
 ROWS = 50
 MOST_STEPS = 8
@@ -44,7 +47,7 @@ LIVE_SECONDS = 4
 MOST_BYTES_KEPT = 32 * 1024 * 1024  # in each web process
 GZIP_LEVEL = 4
 # The mirror writes jobs and dependencies in one transaction with these columns of their experiment.
-MARKS = ("id", "refreshed_at", "changed_at", "status_counts", "total_jobs", "are_edges_known")
+MARKS = ("id", "refreshed_at", "changed_at", "status_counts", "total_jobs", "are_edges_known", "is_running")
 
 kept_pictures: LRUCache[str, bytes] = LRUCache(MOST_BYTES_KEPT, getsizeof=len)
 _lock = Lock()
@@ -66,10 +69,36 @@ def draw_graph(request: HttpRequest, experiment: Experiment) -> Picture:
 
 def draw_timeline(request: HttpRequest, experiment: Experiment) -> Picture:
     """Return the timeline of the jobs that the address chooses."""
-    jobs = pictured.list_pictured(choose_jobs(request, experiment).exclude(submitted_at=None, started_at=None))
-    runs = experiment.runs.exclude(started_at=None).order_by("run_id").values_list("run_id", "started_at")
-    marks = [(gettext("Run {number}").format(number=number), int(at.timestamp())) for number, at in runs if at]
-    return lay_out_timeline(jobs, int(time.time()), marks)
+    chosen = choose_jobs(request, experiment).exclude(submitted_at=None, started_at=None)
+    return lay_out_timeline(
+        pictured.list_pictured(chosen),
+        int(time.time()),
+        (gettext("Runs"), list_runs(experiment)),
+        (gettext("Wrappers"), list_wrappers(chosen, experiment)),
+    )
+
+
+def list_runs(experiment: Experiment) -> Iterator[PicturedRun]:
+    """Yield the runs whose beginning is known; the newest one goes on while the experiment runs."""
+    runs = experiment.runs.order_by("run_id")
+    newest = runs.last()
+    for run in runs:
+        if run.since:
+            yield PicturedRun(
+                gettext("Run {number}").format(number=run.run_id),
+                int(run.since.timestamp()),
+                int(run.finished_at.timestamp()) if run.finished_at else None,
+                experiment.is_running and run == newest,
+                reverse("admin:experiments_run_change", args=[run.pk]),
+            )
+
+
+def list_wrappers(jobs: "QuerySet[Job]", experiment: Experiment) -> Iterator[PicturedWrapper]:
+    """Yield the wrappers of these jobs; the page of each is the list of its jobs."""
+    address = reverse("admin:jobs_job_of_experiment", args=[experiment])
+    rows = jobs.exclude(wrapper="").order_by("wrapper").values_list("wrapper", "pk")
+    for name, of_wrapper in groupby(rows, key=itemgetter(0)):
+        yield PicturedWrapper(name, [pk for _, pk in of_wrapper], f"{address}?{urlencode({'wrapper': name})}")
 
 
 TITLES = {

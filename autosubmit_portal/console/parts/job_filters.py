@@ -172,6 +172,20 @@ class PlatformFilter(OfExperimentFilter):
     title, parameter_name = gettext_lazy("platform"), "platform"
 
 
+class WrapperFilter(ManyFilter):
+    """Jobs of some wrappers. An address names them: an experiment may have thousands, too many for a menu."""
+
+    title, parameter_name = gettext_lazy("wrapper"), "wrapper"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The chosen ones."""
+        return [(value, value) for value in self.values]
+
+    def make_condition(self, request: HttpRequest) -> Q:
+        """Say that there is a wrapper, as the index does."""
+        return super().make_condition(request) & ~Q(wrapper="")
+
+
 class RangeFilter(TypedFilter):
     """Rows by ranges of a field, as `read` reads them."""
 

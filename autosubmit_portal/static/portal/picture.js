@@ -17,6 +17,7 @@ const LETTER = [10, 12], NAME_WIDTH = 90; // the least box with a letter, or wit
 const NAMED_PIXELS = 260;
 const TICKS = [60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 604800, 2592000, 7776000, 31536000];
 const TICK_PIXELS = 110;
+const SPAN_LABEL_PIXELS = 40; // the least stretch of time with its name
 const QUARTER = 900, HOUR = 3600, DAY = 86400, MOST_OFFSETS = 5000;
 const two = (number) => String(number).padStart(2, "0");
 
@@ -40,12 +41,20 @@ function decode(told, isTimed, now) {
             }
         }
     }
+    const spans = told.spans.map((span) => decodeSpan(span, now / 1000 - told.origin));
+    const spanOf = new Map(spans.flatMap((span) => span.jobs.map((i) => [i, span])));
     const drawn = sortByStatus(jobs);
     const tallest = jobs.height.reduce((most, height) => Math.max(most, height), 0);
     const edges = decodeEdges(told.parents);
     const end = (starts, lengths) => starts.reduce((most, start, i) => Math.max(most, start + lengths[i]), 0);
     const top = jobs.y.reduce((least, y) => Math.min(least, y), 0);
-    return { ...jobs, drawn, tallest, edges, right: end(jobs.x, jobs.width) || 1, top, bottom: end(jobs.y, jobs.height) || 1 };
+    return { ...jobs, spans, spanOf, drawn, tallest, edges, right: end(jobs.x, jobs.width) || 1, top, bottom: end(jobs.y, jobs.height) || 1 };
+}
+
+/** Returns a run or a wrapper: a stretch of time above the jobs. What goes on lasts until now. */
+function decodeSpan([label, x, y, width, wait, steps, address], now) {
+    let place = 0;
+    return { label, x, y, width: width ?? Math.max(1, now - x), goesOn: width === null, wait, address, jobs: steps.map((step) => (place += step)) };
 }
 
 /** Returns for each status the places of its jobs, row by row, with their boxes in that order. */
@@ -148,6 +157,18 @@ function describe(jobs, i, clock) {
     }
     if (queued[i] !== null) said.push(say("waited {time}", { time: duration(Math.max(0, queued[i])) }));
     if (ran[i] !== null) said.push(say("ran {time}", { time: duration(Math.max(0, ran[i])) }));
+    if (jobs.spanOf.has(i)) said.push(say("in {wrapper}", { wrapper: jobs.spanOf.get(i).label }));
+    return said.join(" · ");
+}
+
+/** Says what is known of a run or a wrapper. */
+function describeSpan({ label, x, width, wait, goesOn, jobs }, origin, clock) {
+    const at = origin + x, said = [label];
+    if (jobs.length) said.push(jobs.length === 1 ? say("1 job") : say("{count} jobs", { count: jobs.length }));
+    said.push(say("from {at}", { at: `${clock.say(at)} ${clock.name(at)}` }));
+    if (wait) said.push(say("waited {time}", { time: duration(wait) }));
+    const time = duration(Math.round(width - wait));
+    said.push(goesOn ? say("goes on for {time}", { time }) : say("took {time}", { time }));
     return said.join(" · ");
 }
 
@@ -275,7 +296,7 @@ class Choice {
         const count = this.ids.size;
         this.form.hidden = count === 0;
         this.form.elements.selection.value = [...this.ids].join(",");
-        this.form.querySelector("[data-count]").textContent = `${count} ${count === 1 ? "job" : "jobs"} chosen`;
+        this.form.querySelector("[data-count]").textContent = count === 1 ? say("1 job chosen") : say("{count} jobs chosen", { count });
         this.picture.plan();
     }
 }
@@ -312,7 +333,7 @@ class Painter {
         this.head = jobs.columns.length || this.isTimed ? 22 : 0;
     }
 
-    paint(jobs, camera, { focused, hovered, about, chosen, rectangle, isMoving }) {
+    paint(jobs, camera, { focused, hovered, about, pointed, chosen, rectangle, isMoving }) {
         const { context, canvas } = this, k = this.scale;
         const [width, height] = [canvas.width, canvas.height];
         if (this.covered?.length !== width + 1) this.covered = new Int32Array(width + 1);
@@ -329,6 +350,8 @@ class Painter {
         if (this.isTimed) this.paintTicks(jobs, camera);
         this.paintEdges(jobs, isMoving ? EDGES_IN_MOTION : EDGES_AT_REST, [focused, hovered]);
         this.paintBoxes(jobs, isMoving);
+        this.paintSpans(jobs, pointed ?? jobs.spanOf.get(hovered ?? focused), isMoving && jobs.spans.length > LETTERS_IN_MOTION);
+        for (const i of pointed?.jobs ?? []) this.outline(jobs, i, 2);
         if (chosen.size) this.outlineChosen(jobs, chosen);
         for (const i of [hovered, about, focused]) if (i !== null && i !== undefined) this.outline(jobs, i, i === focused ? 3 : 2);
         if (rectangle) this.paintRectangle(rectangle);
@@ -391,7 +414,8 @@ class Painter {
         context.font = `600 ${11 * k}px ui-monospace, monospace`;
         context.textBaseline = "middle";
         for (let n = 0; n < roomy.length; n += 5) {
-            const [i, left, top, width, height] = roomy.slice(n, n + 5), letter = jobs.status[i];
+            const [i, begin, top, whole, height] = roomy.slice(n, n + 5), letter = jobs.status[i];
+            const left = Math.max(begin, Math.min(this.left * k, begin + whole)), width = begin + whole - left; // in view
             if (width < LETTER[0] * k || height < LETTER[1] * k) {
                 context.fillStyle = this.ink;
                 context.fillRect(left, top + height - Math.max(1, k), width, Math.max(1, k));
@@ -502,11 +526,40 @@ class Painter {
         context.font = `${11 * k}px sans-serif`;
         context.textAlign = "left";
         context.textBaseline = "bottom";
-        for (const [label, at] of jobs.marks) {
-            const x = Math.round(at * sx + dx);
-            context.fillRect(x, 0, k, canvas.height);
-            context.fillText(label, x + 3 * k, canvas.height - 2 * k);
+        for (const { label, x } of jobs.spans.filter((span) => !span.jobs.length)) { // where a run begins
+            const at = Math.round(x * sx + dx);
+            context.fillRect(at, 0, k, canvas.height);
+            context.fillText(label, at + 3 * k, canvas.height - 2 * k);
         }
+    }
+
+    /** Draws runs and wrappers, the time in the queue lower; what is pointed at, or has the job, is outlined. */
+    paintSpans(jobs, strong, isQuick) {
+        const { context, sx, sy, dx, dy, canvas } = this, k = this.scale;
+        context.font = `${11 * k}px sans-serif`;
+        context.textAlign = "left";
+        context.textBaseline = "middle";
+        context.strokeStyle = this.accent;
+        context.lineWidth = 2 * k;
+        for (const span of jobs.spans) {
+            const left = Math.round(span.x * sx + dx), top = Math.round(span.y * sy + dy), high = Math.max(1, Math.round(sy) - k);
+            const right = Math.max(left + 1, Math.round((span.x + span.width) * sx + dx)), ran = left + Math.round(span.wait * sx);
+            if (right < 0 || left > canvas.width || top + high < 0 || top > canvas.height) continue;
+            context.fillStyle = this.line;
+            this.paintWait(left, Math.min(ran, right), top, high);
+            context.fillRect(ran, top, right - ran - (right - ran >= 4 ? k : 0), high);
+            if (span === strong) context.strokeRect(left, top, right - left, high);
+            const from = Math.max(left, this.left * k), room = right - from - 8 * k;
+            if (isQuick || room < SPAN_LABEL_PIXELS * k || high < LETTER[1] * k) continue;
+            context.fillStyle = this.ink;
+            context.fillText(this.shorten(span.label, room), from + 4 * k, top + high / 2 + k);
+        }
+    }
+
+    /** Returns the end of a text, which tells wrappers apart, as far as there is room. */
+    shorten(text, room) {
+        const most = Math.floor(room / (6.2 * this.scale));
+        return text.length > most ? `…${text.slice(1 - most)}` : text;
     }
 
     paintLabels(jobs) {
@@ -561,7 +614,7 @@ class Picture {
         this.camera = new Camera(this.isTimed);
         this.choice = new Choice(this, box);
         this.jobs = null;
-        this.focused = this.hovered = this.rectangle = null;
+        this.focused = this.hovered = this.pointed = this.rectangle = null;
         this.pointers = new Map();
         this.tip = document.createElement("div");
         this.tip.className = "picture-tip";
@@ -605,7 +658,7 @@ class Picture {
         this.jobs = jobs;
         this.focused = focused === null ? null : this.find(focused);
         this.about = this.find(Number(this.box.dataset.about));
-        this.hovered = null;
+        this.hovered = this.pointed = null;
         this.tell();
         this.resize();
         if (isFirst && this.about !== null) this.showName(this.about);
@@ -646,8 +699,8 @@ class Picture {
 
     paint() {
         if (!this.jobs) return;
-        const { focused, hovered, about, rectangle } = this;
-        const seen = { focused, hovered, about, rectangle, chosen: this.choice.ids, isMoving: Boolean(this.resting) };
+        const { focused, hovered, pointed, about, rectangle } = this;
+        const seen = { focused, hovered, pointed, about, rectangle, chosen: this.choice.ids, isMoving: Boolean(this.resting) };
         this.painter.paint(this.jobs, this.camera, seen);
     }
 
@@ -666,6 +719,13 @@ class Picture {
         return this.within(worldX, worldY, worldX, worldY).at(-1) ?? null;
     }
 
+    /** Returns the run or the wrapper at a place. */
+    spanAt(x, y) {
+        if (!this.jobs || x < this.painter.left || y < this.painter.head) return null;
+        const [worldX, worldY] = this.toWorld(x, y);
+        return this.jobs.spans.find((span) => span.x <= worldX && worldX <= span.x + span.width && span.y <= worldY && worldY <= span.y + 1) ?? null;
+    }
+
     /** Returns the places of the jobs whose boxes touch a rectangle. */
     within(left, top, right, bottom) {
         const { x, y, width, height, count } = this.jobs, found = [];
@@ -680,7 +740,11 @@ class Picture {
 
     open(i, isApart) {
         // Servers decode once, and the portal what is left: a slash in a name is none in the address.
-        this.link.href = `${this.box.dataset.jobs}${encodeURIComponent(encodeURIComponent(this.jobs.names[i]))}/`;
+        this.visit(`${this.box.dataset.jobs}${encodeURIComponent(encodeURIComponent(this.jobs.names[i]))}/`, isApart);
+    }
+
+    visit(address, isApart) {
+        this.link.href = address;
         this.link.target = isApart ? "_blank" : "";
         this.link.click();
     }
@@ -764,7 +828,7 @@ class Picture {
         const [x, y] = this.where(event), pointer = this.pointers.get(event.pointerId);
         if (!this.jobs) return;
         if (!pointer) {
-            this.hover(this.at(x, y), x, y);
+            this.hover(this.at(x, y), this.spanAt(x, y), x, y);
             return;
         }
         if (this.pointers.size === 2) this.pinch(pointer, x, y);
@@ -805,12 +869,13 @@ class Picture {
     }
 
     clicked(event, x, y) {
-        const i = this.at(x, y), { choice } = this;
-        if (choice.form && x < this.painter.left) this.chooseBand(x, y);
+        const i = this.at(x, y), span = this.spanAt(x, y), isApart = event.ctrlKey || event.metaKey, { choice } = this;
+        if (span) this.visit(span.address, isApart);
+        else if (choice.form && x < this.painter.left) this.chooseBand(x, y);
         else if (i === null) return;
         else if (choice.form && event.shiftKey) choice.extend(i);
         else if (choice.isOn) choice.toggle(i);
-        else this.open(i, event.ctrlKey || event.metaKey);
+        else this.open(i, isApart);
     }
 
     /** Chooses the jobs of the section or the row whose name is at a place. */
@@ -824,18 +889,19 @@ class Picture {
     left(event) {
         this.pointers.delete(event.pointerId);
         this.rectangle = null;
-        this.hover(null);
+        this.hover(null, null);
     }
 
-    hover(i, x, y) {
-        if (i !== this.hovered) {
-            this.hovered = i;
-            this.canvas.style.cursor = i === null ? "" : "pointer";
-            if (i !== null) this.tip.textContent = describe(this.jobs, i, this.clock);
+    hover(i, span, x, y) {
+        if (i !== this.hovered || span !== this.pointed) {
+            [this.hovered, this.pointed] = [i, span];
+            this.canvas.style.cursor = i === null && !span ? "" : "pointer";
+            if (span) this.tip.textContent = describeSpan(span, this.jobs.origin, this.clock);
+            else if (i !== null) this.tip.textContent = describe(this.jobs, i, this.clock);
             this.plan();
         }
-        this.tip.hidden = i === null;
-        if (i === null) return;
+        this.tip.hidden = i === null && !span;
+        if (this.tip.hidden) return;
         this.tip.style.left = `${Math.max(0, Math.min(x, this.canvas.clientWidth - 320))}px`;
         this.tip.style.top = `${this.canvas.offsetTop + y + 18}px`;
     }

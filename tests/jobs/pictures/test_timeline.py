@@ -1,7 +1,7 @@
 """The timeline of an experiment."""
 
-from jobs.pictures.picture import PicturedJob
-from jobs.pictures.timeline import lay_out_timeline
+from jobs.pictures.picture import Picture, PicturedJob, Span
+from jobs.pictures.timeline import PicturedRun, PicturedWrapper, lay_out_timeline
 from tests.jobs.pictures.workflows import START
 
 
@@ -34,6 +34,52 @@ def test_jobs_at_the_same_time_stand_below_each_other_and_later_ones_take_a_free
     assert [(group.label, group.length) for group in picture.groups] == [("SIM", 2)]
 
 
-def test_the_beginning_of_a_run_is_marked_where_it_lies_between_the_jobs() -> None:
-    runs = [("Run 1", START + 60), ("Run 2", NOW + 86_400)]
-    assert lay_out_timeline([sent(1, 0, 0, 10)], NOW, runs).marks == [("Run 1", 60)]
+def run(label: str, begin: int, end: int | None = None, *, goes_on: bool = False) -> PicturedRun:
+    """Return a run with its times in minutes."""
+    ended_at = None if end is None else START + 60 * end
+    return PicturedRun(label, START + 60 * begin, ended_at, goes_on, "")
+
+
+def spans(picture: Picture) -> list[tuple[str, float, float | None]]:
+    """Return label, beginning and width of what stands above the jobs."""
+    return [(span.label, span.x, span.width) for span in picture.spans]
+
+
+def test_a_run_stands_above_the_sections() -> None:
+    picture = lay_out_timeline([sent(1, 0, 0, 10)], NOW, ("Runs", [run("Run 1", 1, 12)]))
+    assert spans(picture) == [("Run 1", 60, 660)]
+    assert [group.label for group in picture.groups] == ["Runs", "SIM"]
+    assert picture.boxes.y[0] > 1
+
+
+def test_a_run_that_began_before_the_jobs_is_cut_and_one_that_is_all_before_or_after_them_is_left_out() -> None:
+    runs = [run("Run 1", -30, -20), run("Run 2", -10, 5), run("Run 3", 60, 70)]
+    assert spans(lay_out_timeline([sent(1, 0, 0, 10)], NOW, ("Runs", runs))) == [("Run 2", 0, 300)]
+
+
+def test_a_run_without_an_end_ends_with_the_last_job_sent_before_the_next_one() -> None:
+    jobs = [sent(1, 0, 0, 10), sent(2, 5, 5, 9), sent(3, 20, 20, 30)]
+    picture = lay_out_timeline(jobs, NOW, ("Runs", [run("Run 1", 0), run("Run 2", 15, goes_on=True)]))
+    assert spans(picture) == [("Run 1", 0, 600), ("Run 2", 900, None)]
+
+
+def test_a_run_without_an_end_does_not_outlast_the_beginning_of_the_next_one() -> None:
+    runs = [run("Run 1", 0), run("Run 2", 5, 10)]
+    assert spans(lay_out_timeline([sent(1, 0, 0, 10)], NOW, ("Runs", runs)))[0] == ("Run 1", 0, 300)
+
+
+def test_runs_at_the_same_time_stand_below_each_other() -> None:
+    runs = [run("Run 1", 0, 10), run("Run 2", 5, 10)]
+    assert [span.y for span in lay_out_timeline([sent(1, 0, 0, 10)], NOW, ("Runs", runs)).spans] == [0, 1]
+
+
+def test_a_wrapper_lasts_from_the_first_submission_of_its_jobs_to_their_last_end() -> None:
+    jobs = [sent(1, 0, 0, 1), sent(2, 1, 4, 10), sent(3, 1, 10, 20)]
+    wrapper = PicturedWrapper("a000_W", [3, 2], "/jobs/")
+    [span] = lay_out_timeline(jobs, NOW, wrappers=("Wrappers", [wrapper])).spans
+    assert span == Span("a000_W", 60, 0, 1140, 180, [1, 2], "/jobs/")
+
+
+def test_a_wrapper_without_a_job_that_was_sent_is_left_out() -> None:
+    wrapper = PicturedWrapper("a000_W", [2], "")
+    assert lay_out_timeline([sent(1, 0, 0, 1)], NOW, wrappers=("Wrappers", [wrapper])).spans == []

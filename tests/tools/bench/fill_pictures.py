@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
 
-from experiments.models import Experiment
+from experiments.models import Experiment, Run
 from jobs.models import Job, JobDependency
 from tests.tools.bench.fill_changes import fill_experiments
 from tests.tools.bench.fill_lists import _session
@@ -17,6 +17,8 @@ SECTIONS = ("SIM", "POST", "CLEAN", "TRANSFER", "PLOT")
 MINUTES = {"SIM": 90, "POST": 20, "CLEAN": 3, "TRANSFER": 12, "PLOT": 5}
 CHUNKS = 40
 DONE_CHUNKS = 24
+WRAPPED = 4
+RUNS = 3
 BATCH = 5000
 
 
@@ -43,6 +45,8 @@ def fill_one(experiment: Experiment, size: int) -> None:
     counts: dict[str, int] = {}
     for job in jobs:
         counts[job.status] = counts.get(job.status, 0) + 1
+    for run_id in range(1, RUNS + 1):
+        Run.objects.create(experiment=experiment, run_id=run_id, started_at=timezone.now() - timedelta(days=6 - run_id))
     Experiment.objects.filter(pk=experiment.pk).update(status_counts=counts, total_jobs=len(jobs), is_running=True)
 
 
@@ -53,6 +57,8 @@ def _list_member(experiment: Experiment, member: str, dice: random.Random) -> It
     for chunk in range(1, CHUNKS + 1):
         for section in SECTIONS:
             job = Job(experiment=experiment, name=f"{experiment.expid}_20000101_{member}_{chunk}_{section}")
+            if section == "SIM":
+                job.wrapper = f"{experiment.expid}_ASThread_{member}_{(chunk - 1) // WRAPPED}"
             job.section, job.date, job.member, job.chunk, job.status = section, START, member, chunk, "WAITING"
             if chunk < last:
                 at = _end(job, at, dice)
