@@ -8,10 +8,23 @@ const PART = `<span id="live-state"></span><section id="part" data-live="5">
     <details><summary>More</summary>text</details><input id="typed"><p data-live-keep>kept</p><p class="old">words</p>
 </section>`;
 
+// The tabs of a browser, which tell each other something.
+class Tabs {
+    constructor() { this.open = []; }
+
+    join() {
+        const tab = new EventTarget();
+        tab.postMessage = () => this.open.filter((one) => one !== tab).forEach((one) => one.dispatchEvent(new Event("message")));
+        this.open.push(tab);
+        return tab;
+    }
+}
+
 // A page with a part that is kept fresh, and htmx as far as it is asked for anything.
-function opened(body = PART) {
+function opened(body = PART, tabs = new Tabs()) {
     const extensions = {}, asked = [];
     const page = open(body, "live", (window) => {
+        window.BroadcastChannel = function channel() { return tabs.join(); };
         window.htmx = {
             defineExtension: (name, extension) => { extensions[name] = extension; },
             trigger: (element, name) => asked.push(`${name} of ${element.id}`),
@@ -157,7 +170,7 @@ test("what does not change is asked for ever less often, and as before when it h
     const page = opened();
     await page.clock.pass(5000);
     assert.strictEqual(await wait(page, 1, true, 204), 5.5);
-    assert.strictEqual(await wait(page, 20, true, 204), 15);
+    assert.strictEqual(await wait(page, 20, true, 204), 20);
     assert.strictEqual(await wait(page, 1, true, 200), 5);
 });
 
@@ -167,6 +180,18 @@ test("what does not change is asked for as before when somebody is there", async
     await wait({ clock, asked, answer }, 20, true, 204);
     answer(true, 204);
     press(document.body, "x");
+    await clock.pass(5000);
+    assert.strictEqual(asked.length, 22);
+});
+
+test("what does not change is asked for as before when a form was sent in another tab", async () => {
+    const tabs = new Tabs();
+    const { clock, asked, answer } = opened(PART, tabs);
+    const other = opened(PART, tabs);
+    await clock.pass(5000);
+    await wait({ clock, asked, answer }, 20, true, 204);
+    answer(true, 204);
+    other.document.body.dispatchEvent(new other.window.Event("submit", { bubbles: true }));
     await clock.pass(5000);
     assert.strictEqual(asked.length, 22);
 });

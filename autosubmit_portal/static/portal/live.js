@@ -3,7 +3,7 @@
 // that did not change stay, and with them focus, selection and scroll.
 
 const UNREACHABLE_AFTER = 2;
-const SLOWEST = 3; // times the seconds: a part that has not changed for long, while nobody does anything
+const SLOWEST = 4; // times the seconds: a part that has not changed for long, while nobody does anything
 const SLOWEST_UNREACHABLE = 10;
 const SLOWER_BY = 1.1;
 const indicator = document.getElementById("live-state");
@@ -138,6 +138,10 @@ function start() {
     const all = (work) => () => parts.forEach(work);
     document.addEventListener("visibilitychange", all((part) => part.tick()));
     for (const kind of ["pointerdown", "keydown"]) document.addEventListener(kind, all((part) => part.hurry()), true);
+    // Nor is a tab slow after something was asked for in another one.
+    const tabs = new BroadcastChannel("portal");
+    tabs.addEventListener("message", all((part) => part.hurry()));
+    document.addEventListener("submit", () => tabs.postMessage("submit"));
     if (parts.size) show("live", say("Live"));
     else indicator?.setAttribute("hidden", "");
 }
