@@ -8,13 +8,18 @@ from autosubmit_portal.access.rights.invitations import find_invitation
 _OPENED = "invitation"
 
 
-def open_invitation(request: HttpRequest, link: str) -> None:
-    """Keep which invitation a link is, or its secret alone."""
-    request.session[_OPENED] = compute_digest(link.strip().rpartition("#")[2])
+def open_invitation(request: HttpRequest, link: str) -> bool:
+    """Keep which invitation a link is, or its secret alone; answer whether it holds. Others leave no session."""
+    digest = compute_digest(link.strip().rpartition("#")[2])
+    if find_invitation(digest) is None:
+        forget_opened(request)
+        return False
+    request.session[_OPENED] = digest
+    return True
 
 
 def has_opened(request: HttpRequest) -> bool:
-    """Return whether a link was opened in this browser, whatever it was worth."""
+    """Return whether an invitation was opened in this browser, which may hold no more."""
     return _OPENED in request.session
 
 

@@ -82,9 +82,13 @@ def make_link(request: HttpRequest, secret: str) -> str:
 def invitation_page(request: HttpRequest) -> HttpResponse:
     """Show the invitation whose link was opened in this browser; take a link."""
     if request.method == "POST":
-        invited.open_invitation(request, request.POST.get("link", ""))
-        return _go_back()
-    return _show(request, invited.find_opened(request))
+        holds = invited.open_invitation(request, request.POST.get("link", ""))
+        return _go_back() if holds else _render(request, {"is_over": True}, status=404)
+    invitation = invited.find_opened(request)
+    if invitation:
+        return _show(request, invitation)
+    is_over = invited.has_opened(request)
+    return _render(request, {"is_over": is_over}, status=404 if is_over else 200)
 
 
 @require_POST
@@ -134,23 +138,24 @@ def _go_back() -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:invitation"))
 
 
-def _show(request: HttpRequest, invitation: Invitation | None, form: NewAccountForm | None = None) -> HttpResponse:
-    """Show an invitation, or the same page for each that does not hold, whatever the reason."""
-    about = _describe(request, invitation, form) if invitation else {"is_over": invited.has_opened(request)}
-    context = {**console.each_context(request), "title": gettext("Invitation"), **about}
-    status = 404 if about.get("is_over") else 200
-    answer = TemplateResponse(request, "admin/portal/invitation.html", context, status=status)
-    answer["Cache-Control"] = "no-store"
-    return answer
-
-
-def _describe(request: HttpRequest, invitation: Invitation, form: NewAccountForm | None) -> dict[str, Any]:
-    is_in = request.user.is_authenticated
-    may_make = not is_in and may_bring_new_account(invitation.inviter)
-    return {
+def _show(request: HttpRequest, invitation: Invitation, form: NewAccountForm | None = None) -> HttpResponse:
+    is_in, inviter = request.user.is_authenticated, invitation.inviter
+    may_make = not is_in and may_bring_new_account(inviter)
+    about = {
         "invitation": invitation,
+        # Anybody may be called anything; the name of the account is one person's.
+        "inviter": f"{inviter.get_full_name()} ({inviter})" if inviter.get_full_name() else str(inviter),
         "role": Role(invitation.role),
         "held": find_role(invitation.team, request.user) if is_in else None,
         "form": (form or NewAccountForm(request)) if may_make else None,
         "makes_accounts": bool(settings.PROVIDERS),
     }
+    return _render(request, about)
+
+
+def _render(request: HttpRequest, about: dict[str, Any], status: int = 200) -> HttpResponse:
+    """Answer the page. It is the same one for all invitations that do not hold, whatever the reason."""
+    context = {**console.each_context(request), "title": gettext("Invitation"), **about}
+    answer = TemplateResponse(request, "admin/portal/invitation.html", context, status=status)
+    answer["Cache-Control"] = "no-store"
+    return answer
