@@ -491,9 +491,20 @@ def test_links_that_are_used_over_and_unknown_are_answered_alike(
 ) -> None:
     late = factories.create_invitation(team, chief, open_until=timezone.now() - timedelta(days=1))
     opened(secret, signed_in(newcomer)).post(JOIN)
-    answers = [opened(link).get(PAGE) for link in (secret, late, "unknown", "", "x" * 5000)]
+    answers = [Client().post(PAGE, {"link": link}) for link in (secret, late, "unknown", "", "x" * 5000)]
     pages = {re.sub(r'value="\w{64}"', "", text_of(answer)) for answer in answers}
     assert ({answer.status_code for answer in answers}, len(pages)) == ({404}, 1)
+
+
+def test_a_link_that_does_not_hold_leaves_no_session(client: Client, db: None) -> None:
+    client.post(PAGE, {"link": "unknown"})
+    assert not Session.objects.exists()
+
+
+def test_a_link_that_does_not_hold_takes_the_place_of_one_that_does(secret: str) -> None:
+    client = opened(secret)
+    client.post(PAGE, {"link": "unknown"})
+    assert "Open an invitation" in text_of(client.get(PAGE))
 
 
 def test_without_a_link_the_page_asks_for_one(client: Client, db: None) -> None:
