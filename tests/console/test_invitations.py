@@ -366,6 +366,15 @@ def test_who_is_signed_in_makes_no_second_account(signed_in: SignedIn, newcomer:
     assert not User.objects.filter(username="ana").exists()
 
 
+def test_a_new_account_that_needs_a_second_factor_is_sent_to_set_it_up(
+    team: Team, of_admin: str, settings: Any
+) -> None:
+    settings.REQUIRE_SECOND_FACTOR = "everyone"
+    answer = opened(of_admin).post(ACCOUNT, NEW, follow=True)
+    assert answer.redirect_chain == [(TEAM, 302), ("/second-factor/", 302)]
+    assert team.memberships.filter(user__username="ana").exists()
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
