@@ -99,7 +99,7 @@ def join_page(request: HttpRequest) -> HttpResponse:
         return _go_back()
     try:
         join(invitation, get_actor(request), origin=make_origin(request))
-    except REFUSALS:
+    except (*REFUSALS, IntegrityError):  # somebody may have added them meanwhile
         return _go_back()
     return HttpResponseRedirect(_welcome(request, invitation))
 
