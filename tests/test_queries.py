@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLResolver, get_resolver, reverse
 from django.urls.resolvers import RoutePattern
 
-from autosubmit_portal.access.models import ApiToken, Delegation, SiteAccount, SitePolicy, SiteRole
+from autosubmit_portal.access.models import ApiToken, Delegation, SiteAccount, SitePolicy, SiteRole, Team
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.addresses import FOLDERS, make_experiment_key, make_job_key, make_name_key
@@ -159,6 +159,7 @@ def create_rights(user: User, experiment: Experiment) -> None:
     """Create a team with everything that a team has, and rights at the site."""
     team = factories.create_team((user, Role.VIEWER), covers={"owner": "ana"})
     team.experiments.add(experiment)
+    factories.create_invitation(team, user)
     SiteRole.objects.create(user=user, site=experiment.site, role=Role.VIEWER)
     SiteAccount.objects.create(user=user, site=experiment.site, unix_name="ana")
     SitePolicy.objects.get_or_create(site=experiment.site)
@@ -185,6 +186,7 @@ def multiply(experiment: Experiment) -> None:
         factories.create_freeze(experiment.site, platform=f"HPC{number}")
         factories.create_delegation(user, factories.create_user(), experiment=other)
         create_rights(user, other)
+        factories.create_invitation(Team.objects.earliest("pk"), user)
         SitePolicy.objects.create(site=site)
         AuditEntry.objects.create(event=f"x.{number}", door="api", expid="a000", action_id=number)
         SavedView.objects.create(

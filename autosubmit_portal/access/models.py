@@ -221,6 +221,41 @@ class Membership(models.Model):
         return self.ends_at is not None and self.ends_at <= timezone.now()
 
 
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    """Invitations."""
+
+    def open(self) -> "InvitationQuerySet":
+        """Return those whose time is not over."""
+        return self.filter(open_until__gt=timezone.now())
+
+
+class Invitation(models.Model):
+    """A place in a team for whoever has the link, which is good once and until `open_until`.
+
+    The secret of the link is kept as a digest. One that was accepted or withdrawn has no row: the trail tells of it.
+    """
+
+    OPEN_FOR = timedelta(days=7)
+
+    digest = models.CharField(max_length=128, unique=True)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="invitations")
+    role = make_role_field("What the person may do to the experiments of the team.")
+    ends_at = models.DateTimeField(null=True, blank=True, help_text="Of the place in the team; blank: no end.")
+    whom = models.CharField(max_length=150, help_text="Whom it is for, as the inviter says; it is only shown.")
+    inviter = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    made_at = models.DateTimeField(auto_now_add=True)
+    open_until = models.DateTimeField()
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [make_role_constraint("access_role_of_invitation")]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"for {self.whom} as {Role(self.role).name.lower()} of {self.team}"
+
+
 class Coverage(models.Model):
     """A description of experiments of a team: they meet every given condition. A team may have several."""
 

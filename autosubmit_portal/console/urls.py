@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from autosubmit_portal.console.pages import activity, health, now, preferences, search, shift, sign_in
+from autosubmit_portal.console.pages import activity, health, invitation, now, preferences, search, shift, sign_in
 from autosubmit_portal.console.site import console
 
 app_name = "admin"
@@ -19,6 +19,10 @@ urlpatterns = [
     path("shift/", console.admin_view(shift.shift_page), name="shift"),
     path("activity/", console.admin_view(activity.activity_page), name="activity"),
     path("preferences/", console.admin_view(preferences.preferences_page), name="preferences"),
+    # Who is invited may see nothing else yet.
+    path("invitation/", invitation.invitation_page, name="invitation"),
+    path("invitation/join/", invitation.join_page, name="invitation_join"),
+    path("invitation/account/", invitation.account_page, name="invitation_account"),
     path("login/<slug:key>/", sign_in.begin_single_sign_on, name="single_sign_on"),
     path("login/<slug:key>/callback/", sign_in.finish_single_sign_on, name="single_sign_on_callback"),
     *console.get_urls(),

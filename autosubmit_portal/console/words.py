@@ -33,6 +33,7 @@ EVENTS = (
     *("action.found_started", "action.signalled_again", "api_token.refused", "api_token.revoke_refused"),
     *("audit.sealed", "delegation.made", "experiment.program_refused", "freeze.made", "sign_in.locked_out"),
     *("group.permissions_changed", "team.experiment_added", "user.permissions_changed"),
+    *("invitation.made", "invitation.withdrawn", "invitation.accepted"),
     *("second_factor.added", "second_factor.removed", "second_factor.used", "delegation.revoked", "freeze.ended"),
     *(f"experiment.{happened}_outside" for happened in (*acts.OUTSIDE_WORDS, "run_ended")),
 )
@@ -45,7 +46,7 @@ DETAILS = (
     *("owner", "ending", "step", "pid", "evidence", "refused", "more", "since", "until", "freeze", "platform"),
     *("starts at", "ends at", "note", "job", "acknowledges", "pinned", "type", "format", "query", "delegation"),
     *("grantor", "grantee", "role", "team", "program", "first id", "last id", "entries", "previous"),
-    *("last digest", "file"),
+    *("last digest", "file", "invitation", "whom", "inviter", "open until"),
 )
 # How people came in, of which each request knows (`Origin.credential`).
 CREDENTIALS = ("session", "API token {token}", "OIDC bearer {client}", "Unix account {name}")

@@ -116,6 +116,12 @@ GET   login/<slug:key>                            302 302 302 302
 GET   login/<slug:key>/callback                   302 302 302 302
 GET   login/code                                  302 302 302 302
 GET   second-factor                               302 200 200 200
+GET   invitation                                  200 200 200 200
+POST  invitation                                  404 404 404 404
+GET   invitation/join                             405 405 405 405
+POST  invitation/join                             302 302 302 302
+GET   invitation/account                          405 405 405 405
+POST  invitation/account                          302 302 302 302
 GET   logout                                      302 302 405 405
 GET   password_change                             302 302 200 200
 GET   password_change/done                        302 302 200 200
@@ -232,6 +238,9 @@ POST  teams/<row_name:object_id>/delete                                  302 302
 GET   teams/<row_name:object_id>/offers         302 302 404 403
 POST  teams/<row_name:object_id>/people                                  302 302 404 403
 POST  teams/<row_name:object_id>/people/<int:row_id>/remove              302 302 404 403
+GET   teams/<row_name:object_id>/invitations    302 302 404 403
+POST  teams/<row_name:object_id>/invitations                             302 302 404 403
+POST  teams/<row_name:object_id>/invitations/<int:row_id>/withdraw       302 302 404 403
 POST  teams/<row_name:object_id>/coverage                                302 302 404 403
 POST  teams/<row_name:object_id>/coverage/<int:row_id>/remove            302 302 404 403
 POST  teams/<row_name:object_id>/experiments                             302 302 404 403

@@ -1,5 +1,6 @@
 """Rows for tests: each function makes one, with sensible values for all that a test does not name."""
 
+import secrets
 import sys
 import uuid
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.utils import timezone
 
-from autosubmit_portal.access.models import ApiToken, Coverage, Delegation, Membership, Team
+from autosubmit_portal.access.models import ApiToken, Coverage, Delegation, Invitation, Membership, Team, compute_digest
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.access.unix import get_uid
 from autosubmit_portal.workers.heartbeat import make_seal
@@ -131,6 +132,15 @@ def create_team(*members: tuple[User, Role], covers: Mapping[str, Any] | None = 
     if covers is not None:
         Coverage.objects.create(team=team, **covers)
     return team
+
+
+def create_invitation(team: Team, inviter: User, **values: Any) -> str:
+    """Invite somebody into the team as operator, as long as that is possible; return the secret of the link."""
+    secret = secrets.token_urlsafe(32)
+    defaults = {"role": Role.OPERATOR, "whom": "somebody@example.org"}
+    defaults |= {"digest": compute_digest(secret), "open_until": timezone.now() + Invitation.OPEN_FOR}
+    Invitation.objects.create(team=team, inviter=inviter, **defaults | values)
+    return secret
 
 
 def create_token(user: User, **values: Any) -> str:

@@ -29,7 +29,7 @@ FORMS = """() => [...document.querySelectorAll('form')].map(
 # Where the walk begins: what no page of the console leads to besides.
 BEGINNINGS = (
     *("", "v4", "v4/docs", "health/", "search/?q=a", "healthz", "metrics", "jsi18n/", "password_change/done/"),
-    *("v4/auth/verify-token", "v4/experiments/a000/runs/1/user-metrics"),
+    *("invitation/", "v4/auth/verify-token", "v4/experiments/a000/runs/1/user-metrics"),
     "v4/experiments/a000/jobs/a000_SIM/logs/a000_SIM.1.out",
     *("actions/1/output/0/", f"experiments/~1/log/{web.LOG}/", "experiments/~/jobs/~2/log/a000_SIM.1.out/"),
     "jobs/request/set_status/?experiment=1",
@@ -46,7 +46,7 @@ NOT_WALKED = (
     *("notes/<int:note_id>", "<experiment_key:object_id>/notes", "/remove", "jobs/views"),
     *(f"people/<row_name:object_id>/{page}" for page in ("close", "reopen", "unlock", "reset_second_factor", "delete")),
     *(f"teams/<row_name:object_id>/{page}" for page in ("offers", "people", "coverage", "experiments")),
-    "teams/preview",
+    *("teams/<row_name:object_id>/invitations", "/withdraw", "invitation/join", "invitation/account", "teams/preview"),
     *("r/<path:content_type_id>/<path:object_id>", "^(?P<app_label>auth|experiments|access|audit|jobs)/$"),
 )
 

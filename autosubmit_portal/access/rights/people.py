@@ -7,7 +7,16 @@ from typing import Any
 from django.contrib.auth.models import Permission, User
 from django.db.models import Q, QuerySet
 
-from autosubmit_portal.access.models import Delegation, Membership, SiteAccount, SiteRole, Team, TeamExperiment
+from autosubmit_portal.access.models import (
+    UNLIMITED,
+    Delegation,
+    Membership,
+    SiteAccount,
+    SiteRole,
+    Team,
+    TeamExperiment,
+    get_scope,
+)
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.rights.grants import Part, read_grants, read_grants_of
 from autosubmit_portal.access.rights.lending import read_loans, read_loans_of
@@ -22,6 +31,11 @@ def may_see_people(actor: Any, experiment: Any) -> bool:
 def may_see_accounts(actor: Any) -> bool:
     """Return whether the actor sees all accounts: who has a permission to see or change them, which no role has."""
     return bool(policy.list_browsable(actor, [User]))
+
+
+def may_add_accounts(actor: Any) -> bool:
+    """Return whether the actor may make accounts: who holds both permissions that the form of Django asks for."""
+    return get_scope(actor) == UNLIMITED and bool(actor.has_perms(("auth.add_user", "auth.change_user")))
 
 
 def filter_people(actor: Any) -> "QuerySet[User]":

@@ -1,4 +1,4 @@
-"""Which accounts of identity providers may sign in."""
+"""Which accounts may sign in."""
 
 from typing import Any
 
@@ -7,9 +7,18 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from autosubmit_portal.access.rights import policy
+from autosubmit_portal.access.sign_in.invited import find_opened
 from autosubmit_portal.access.sign_in.provision import provide_at_sign_in
 from autosubmit_portal.access.sign_in.refusals import SignInRefused
 from autosubmit_portal.sentences import say
+
+
+def may_come_in(request: HttpRequest, user: User) -> bool:
+    """Return whether an account may sign in: one that may see something, or that somebody has invited.
+
+    An invitation lets nobody in whom a provider refuses, and makes no account: it is worth a role.
+    """
+    return policy.may_enter(user) or find_opened(request) is not None
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -27,7 +36,7 @@ class AccountAdapter(DefaultAccountAdapter):
         provide_at_sign_in(login.account, login.person)
         if login.person.refusal:
             raise SignInRefused(login.person.refusal, subject=f"user {user}")
-        if not policy.may_enter(User.objects.get(pk=user.pk)):
+        if not may_come_in(request, User.objects.get(pk=user.pk)):
             reason = say("{user} may not see anything here yet. Ask a manager for a role.", user=user)
             raise SignInRefused(reason, subject=f"user {user}")
 

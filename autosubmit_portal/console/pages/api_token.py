@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -22,7 +22,7 @@ from autosubmit_portal.access.models import ApiToken
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import get_actor, make_origin
-from autosubmit_portal.console.parts import presentation
+from autosubmit_portal.console.parts import presentation, shown_once
 from autosubmit_portal.console.parts.base import ConsoleAdmin
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.site import console
@@ -30,7 +30,6 @@ from experiments.catalogue.kinds import CATALOGUE
 
 # The cookie that carries a new token from the form to the page that shows it.
 NEW_TOKEN = "new_token"  # noqa: S105 # its name
-SHOWN_WITHIN_SECONDS = 60
 
 
 class TokenForm(forms.Form):
@@ -153,20 +152,18 @@ class ApiTokenAdmin(ConsoleAdmin):
         form = TokenForm(user, request.POST if request.method == "POST" else None)
         if form.is_bound and form.is_valid():
             try:
-                return _show_token_next(request, make_token(user, form.read_wanted(), origin=make_origin(request))[1])
+                text = make_token(user, form.read_wanted(), origin=make_origin(request))[1]
+                return shown_once.show_next(request, NEW_TOKEN, text)
             except WrongToken as wrong:
                 form.add_error(None, str(wrong))
-        token = _read_new_token(request)
         context = {
             "title": gettext("New API token"),
             "form": form,
             "list": self.get_list_address(request),
-            "token": token,
+            "token": shown_once.read_shown(request, NEW_TOKEN),
         }
         response = self.render_page(request, "admin/portal/new_token.html", None, context)
-        response["Cache-Control"] = "no-store"
-        if token:
-            response.delete_cookie(NEW_TOKEN, path=request.path)
+        shown_once.forget_shown(request, NEW_TOKEN, response)
         return response
 
     def delete_model(self, request: HttpRequest, obj: ApiToken) -> None:
@@ -215,33 +212,3 @@ class ApiTokenAdmin(ConsoleAdmin):
         """Link to the page that asks before it revokes."""
         address = reverse("admin:access_apitoken_delete", args=[token.pk])
         return format_html('<a class="danger" href="{}">{}</a>', address, gettext("Revoke"))
-
-
-def _show_token_next(request: HttpRequest, token: str) -> HttpResponse:
-    """Lead to the page that shows a new token once. Only the browser keeps the text until then."""
-    response = HttpResponseRedirect(request.get_full_path())
-    response.set_signed_cookie(
-        NEW_TOKEN,
-        token,
-        salt=_get_salt(request),
-        max_age=SHOWN_WITHIN_SECONDS,
-        path=request.path,
-        secure=settings.SESSION_COOKIE_SECURE,
-        httponly=True,
-        samesite="Strict",
-    )
-    return response
-
-
-def _read_new_token(request: HttpRequest) -> str | None:
-    """Return the token that was made just now, None if none was."""
-    if request.method == "POST":
-        return None
-    made: str | None = request.get_signed_cookie(
-        NEW_TOKEN, default=None, salt=_get_salt(request), max_age=SHOWN_WITHIN_SECONDS
-    )
-    return made
-
-
-def _get_salt(request: HttpRequest) -> str:
-    return f"new token of {request.user.pk}"

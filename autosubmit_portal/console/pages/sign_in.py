@@ -22,8 +22,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from autosubmit_portal.access.rights import policy
 from autosubmit_portal.access.sign_in import cas, lockout
+from autosubmit_portal.access.sign_in.admission import may_come_in
 from autosubmit_portal.access.sign_in.providers import CAS, IdentityProvider
 from autosubmit_portal.access.sign_in.refusals import SignInRefused, refuse_unavailable
 from autosubmit_portal.access.sign_in.single_sign_on import find_offered, list_offered, make_provider
@@ -35,14 +35,14 @@ from autosubmit_portal.sentences import say
 
 
 class SignInForm(AuthenticationForm):
-    """Name and password of somebody who may see something here; `is_staff` of Django means nothing."""
+    """Name and password of somebody who may see something here, or is invited; `is_staff` of Django means nothing."""
 
     request: HttpRequest
 
     def confirm_login_allowed(self, user: User) -> None:
         """Refuse, and record, an account that may see nothing."""
         super().confirm_login_allowed(user)
-        if not policy.may_enter(user):
+        if not may_come_in(self.request, user):
             reason = say("{user} may not see anything here yet. Ask a manager for a group or a team.", user=user)
             trail.record("sign_in.failed", origin=make_origin(self.request), subject=f"user {user}", message=reason)
             raise ValidationError(translate(reason), code="nothing_to_see")

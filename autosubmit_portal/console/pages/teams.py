@@ -23,10 +23,13 @@ from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from autosubmit_portal.access.models import Coverage, Delegation, Membership, SiteAccount, SitePolicy, SiteRole, Team
-from autosubmit_portal.access.rights import team_changes, teams
+from autosubmit_portal.access.rights import invitations, team_changes, teams
 from autosubmit_portal.access.rights.delegations import filter_delegations
 from autosubmit_portal.access.roles import Role
+from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console.addresses import make_name_key
+from autosubmit_portal.console.pages.invitation import make_link
+from autosubmit_portal.console.parts import shown_once
 from autosubmit_portal.console.parts.base import BriefChangeList, parse_number
 from autosubmit_portal.console.parts.columns import make_column
 from autosubmit_portal.console.parts.covering import count_covered, foresee
@@ -37,11 +40,15 @@ from autosubmit_portal.console.parts.team import make_team_context
 from autosubmit_portal.console.parts.team_forms import (
     CoverageForm,
     ExperimentForm,
+    InvitationForm,
     MemberForm,
     TeamForm,
     is_owner_unknown,
 )
 from autosubmit_portal.console.site import console
+
+# The cookie that carries a new link from the form to the page that shows it.
+NEW_LINK = "new_link"
 
 
 def describe_coverage(team: Team) -> str:
@@ -92,6 +99,8 @@ class TeamAdmin(NamedAdmin):
             self.make_row_url("offers", require_safe(self.offers_view)),
             self.make_row_url("people", require_POST(self.people_view)),
             self.make_row_url("people", require_POST(self.drop_person_view), "<int:row_id>/remove/"),
+            self.make_row_url("invitations", self.invitations_view),
+            self.make_row_url("invitations", require_POST(self.withdraw_view), "<int:row_id>/withdraw/"),
             self.make_row_url("coverage", require_POST(self.coverage_view)),
             self.make_row_url("coverage", require_POST(self.drop_coverage_view), "<int:row_id>/remove/"),
             self.make_row_url("experiments", require_POST(self.experiments_view)),
@@ -158,6 +167,7 @@ class TeamAdmin(NamedAdmin):
         return make_team_context(request, row) | {
             "offers": self.get_address("offers", row),
             "member_form": self._make_member_form(row),
+            "invitation_form": InvitationForm(),
             "coverage_form": self._make_coverage_form(request, row, request.GET.get("line")),
             "experiment_form": ExperimentForm(request.user),
         }
@@ -229,6 +239,32 @@ class TeamAdmin(NamedAdmin):
 
         return self._save(request, team, {"member_form": form}, save)
 
+    def invitations_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Invite somebody by a link, and show it this once."""
+        team = self.get_visible_object(request, object_id)
+        self._require(teams.may_change_members(request.user, team))
+        if request.method == "POST":
+            return self._invite(request, team)
+        link = shown_once.read_shown(request, NEW_LINK)
+        if link is None:
+            return HttpResponseRedirect(self.get_address("change", team))
+        context = {"title": gettext("New invitation"), "team": team, "link": link}
+        page = self.render_page(request, "admin/portal/new_invitation.html", team, context)
+        shown_once.forget_shown(request, NEW_LINK, page)
+        return page
+
+    def _invite(self, request: HttpRequest, team: Team) -> HttpResponse:
+        form = InvitationForm(request.POST)
+        if form.is_valid():
+            offer, origin = invitations.Offer(**form.cleaned_data), make_origin(request)
+            try:
+                secret = invitations.invite(team, offer, actor=get_actor(request), origin=origin)
+                return shown_once.show_next(request, NEW_LINK, make_link(request, secret))
+            except invitations.WrongInvitation as wrong:
+                form.show_errors(wrong)
+        context = self.get_page_context(request, team) | {"invitation_form": form}
+        return self.render_page(request, self.page_template, team, context)
+
     def coverage_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Add a line of coverage, or change that of which the form has the number."""
         team = self.get_visible_object(request, object_id)
@@ -266,6 +302,16 @@ class TeamAdmin(NamedAdmin):
             return gettext("{person} is not {role} of {team} any more.").format(
                 person=row.user, role=row.get_role_display().lower(), team=team.name
             )
+
+        return self._drop(request, object_id, teams.may_change_members, drop)
+
+    def withdraw_view(self, request: HttpRequest, object_id: str, row_id: int) -> HttpResponse:
+        """Withdraw an invitation: its link is good for nothing any more."""
+
+        def drop(team: Team) -> str:
+            row = get_object_or_404(team.invitations.select_related("team", "inviter"), pk=row_id)
+            invitations.withdraw(row, actor=request.user, origin=make_origin(request))
+            return gettext("The invitation for {whom} is withdrawn.").format(whom=row.whom)
 
         return self._drop(request, object_id, teams.may_change_members, drop)
 

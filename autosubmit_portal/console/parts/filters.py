@@ -265,6 +265,7 @@ class EventFilter(SimpleListFilter):
         ("delegation.", gettext_lazy("Delegations")),
         ("team.", gettext_lazy("Teams")),
         ("membership.", gettext_lazy("Members of teams")),
+        ("invitation.", gettext_lazy("Invitations into teams")),
         ("coverage.", gettext_lazy("Coverage of teams")),
         ("site_role.", gettext_lazy("Roles at sites")),
         ("site_account.", gettext_lazy("Accounts at sites")),

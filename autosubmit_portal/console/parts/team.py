@@ -7,9 +7,10 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.utils import timezone
 
-from autosubmit_portal.access.models import Delegation, Team
+from autosubmit_portal.access.models import Delegation, Invitation, Team
 from autosubmit_portal.access.rights import policy, teams
 from autosubmit_portal.access.rights.delegations import filter_delegations
+from autosubmit_portal.access.rights.invitations import may_bring_new_account
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.console.parts.colleagues import list_colleagues
 from autosubmit_portal.console.parts.covering import count_lines, filter_covered, suggest
@@ -23,7 +24,7 @@ USUAL_DAYS = 7
 def make_team_context(request: HttpRequest, team: Team) -> dict[str, Any]:
     """Return what the page of a team shows to whoever asks for it."""
     reader: Any = request.user
-    may_change = teams.may_change(reader, team)
+    may_change, may_change_members = teams.may_change(reader, team), teams.may_change_members(reader, team)
     lines = list(team.coverages.select_related("site", "team").order_by("pk"))
     lent = filter_delegations(reader).filter(team=team, pk__in=Delegation.objects.current().values("pk"))
     return {
@@ -35,11 +36,18 @@ def make_team_context(request: HttpRequest, team: Team) -> dict[str, Any]:
         "picked": list(team.picked.filter(experiment__gone_at=None).select_related("experiment__site").order_by("pk")),
         "page": Paginator(filter_covered(team), ROWS).get_page(request.GET.get("p")),
         "may_change": may_change,
-        "may_change_members": teams.may_change_members(reader, team),
+        "may_change_members": may_change_members,
+        "invitations": list_invitations(team) if may_change_members else [],
+        "brings_accounts": may_bring_new_account(reader),
         "suggestions": suggest(team, list_sites(reader)) if may_change else [],
         "lent": list(lent.select_related("grantor", "grantee", "team").order_by("ends_at")[:MOST_LENT]),
         **make_lending_context(reader),
     }
+
+
+def list_invitations(team: Team) -> list[Invitation]:
+    """Return the open invitations into a team, the next to end first."""
+    return list(team.invitations.open().select_related("inviter").order_by("open_until", "pk"))
 
 
 def make_lending_context(reader: Any) -> dict[str, Any]:

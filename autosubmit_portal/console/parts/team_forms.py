@@ -23,17 +23,9 @@ from experiments.models.experiment import choose_meant
 _TYPED = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 
 
-class MemberForm(RuledForm):
-    """Who is to be in a team, as what, and until when. Somebody who is in it already gets another place."""
+class PlaceForm(RuledForm):
+    """A place in a team: as what, and until when."""
 
-    person = forms.CharField(
-        max_length=150,
-        label=gettext_lazy("Who"),
-        help_text=gettext_lazy(
-            "The name of the account. Somebody who is in the team already gets this role and end instead."
-        ),
-        widget=forms.TextInput(attrs={**_TYPED, "required": True}),
-    )
     role = forms.TypedChoiceField(
         choices=list_role_choices,
         coerce=lambda value: Role(int(value)),
@@ -44,6 +36,28 @@ class MemberForm(RuledForm):
         required=False,
         label=gettext_lazy("Until"),
         help_text=gettext_lazy("Then it ends by itself. Blank: until somebody ends it."),
+    )
+
+    def clean_ends_at(self) -> Any:
+        """Refuse a time that has passed."""
+        ends_at = self.cleaned_data["ends_at"]
+        if ends_at and ends_at <= timezone.now():
+            raise ValidationError(gettext("This has passed. To end it now, remove the person."))
+        return ends_at
+
+
+class MemberForm(PlaceForm):
+    """Who is to be in a team, as what, and until when. Somebody who is in it already gets another place."""
+
+    field_order = ("person", "role", "ends_at")
+
+    person = forms.CharField(
+        max_length=150,
+        label=gettext_lazy("Who"),
+        help_text=gettext_lazy(
+            "The name of the account. Somebody who is in the team already gets this role and end instead."
+        ),
+        widget=forms.TextInput(attrs={**_TYPED, "required": True}),
     )
 
     def __init__(self, data: Any = None, *, offers: str = "") -> None:
@@ -61,12 +75,25 @@ class MemberForm(RuledForm):
             )
         return found
 
-    def clean_ends_at(self) -> Any:
-        """Refuse a time that has passed."""
-        ends_at = self.cleaned_data["ends_at"]
-        if ends_at and ends_at <= timezone.now():
-            raise ValidationError(gettext("This has passed. To end it now, remove the person."))
-        return ends_at
+
+class InvitationForm(PlaceForm):
+    """For whom an invitation into a team is, as what, and until when they will be in it."""
+
+    field_order = ("whom", "role", "ends_at")
+
+    whom = forms.CharField(
+        max_length=150,
+        label=gettext_lazy("For whom"),
+        help_text=gettext_lazy("A name or an e-mail address, so that you know it again. Nothing is sent there."),
+        widget=forms.TextInput(attrs={**_TYPED, "required": True}),
+    )
+
+    def clean_whom(self) -> str:
+        """Refuse what would look like another text, or like more than one line."""
+        whom: str = self.cleaned_data["whom"]
+        if not whom.isprintable():
+            raise ValidationError(gettext("Write one line of plain text."))
+        return whom
 
 
 class CoverageForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
