@@ -27,6 +27,7 @@ from autosubmit_portal.console.parts import actions, filters, presentation
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.experiment_head import TARGETS, make_head_context
 from autosubmit_portal.console.parts.notes import make_notes_context
+from autosubmit_portal.console.parts.progress_line import make_progress
 from autosubmit_portal.console.parts.request_pages import RequestPages
 from autosubmit_portal.console.site import console
 from experiments import programs
@@ -207,6 +208,7 @@ class ExperimentAdmin(
             ),
             "freezes": list(Freeze.objects.current().filter_touching(obj).select_related("site").order_by("starts_at")),
             "matrix": count_matrix(obj),
+            "progress": make_progress(jobs, obj.total_jobs),
             "failed_jobs": list(jobs.filter(status="FAILED").order_by("-finished_at", "name")[:SHOWN_ROWS]),
             "recent_jobs": list_recent_jobs(jobs),
             "runs": list(obj.runs.order_by("-run_id")[:SHOWN_ROWS]),
