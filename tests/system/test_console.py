@@ -154,7 +154,7 @@ def test_a_run_is_stopped_from_the_browser(page: Page, portal: Portal) -> None:
 def test_the_form_shows_the_exact_command_before_anything_happens(page: Page, portal: Portal) -> None:
     expid = mirrored(portal, "small")
     open_experiment(page, expid)
-    page.get_by_role("link", name=re.compile("^Restart")).first.click()
+    find_button(page, "Restart").click()
     expect(page.locator("#preview")).to_contain_text(f"recovery --all --save --noplot {expid}")
     page.get_by_label("Force").check()
     expect(page.locator("#preview")).to_contain_text("--force")
