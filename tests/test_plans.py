@@ -53,7 +53,7 @@ CONSOLE = (
     "/experiments/?owner=rare",
     "/experiments/?hpc=RARE",
     "/runs/",
-    "/runs/?experiment={pk}",
+    "/experiments/~{pk}/runs/",
     "/actions/",
     "/actions/?state__exact=failed",
     "/actions/?kind__exact=set_status",

@@ -133,6 +133,8 @@ GET   experiments                                       302 302 200 200
 GET   experiments/<experiment_key:object_id>                      302 302 404 200
 POST  experiments/<experiment_key:object_id>                             302 302 404 403
 GET   experiments/<experiment_key:object_id>/configuration         302 302 404 200
+GET   experiments/<experiment_key:object_id>/logs                        302 302 404 200
+GET   experiments/<experiment_key:object_id>/runs                        302 302 404 200
 GET   experiments/<experiment_key:object_id>/activity                    302 302 404 200
 POST  experiments/<experiment_key:object_id>/notes                       302 302 404 302
 POST  experiments/<experiment_key:object_id>/notes/<int:note_id>/remove  302 302 404 302

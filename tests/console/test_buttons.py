@@ -53,7 +53,7 @@ def test_the_menu_of_the_jobs_has_the_kinds_of_the_role(
 
 def test_a_button_that_is_not_possible_says_why(as_operator: Client, experiment: Experiment) -> None:
     page = text_of(as_operator.get(page_of("experiments_experiment", experiment.pk)))
-    assert 'title="a000 is not running (no run was seen)."' in page
+    assert "not now. a000 is not running (no run was seen)." in page
 
 
 def test_a_button_names_the_action_in_the_way(as_operator: Client, experiment: Experiment) -> None:

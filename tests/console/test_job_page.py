@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from autosubmit_portal.access.roles import Role
 from experiments.models import Experiment, Site
@@ -121,15 +122,20 @@ def test_a_broken_log_says_so(as_viewer: Client, logs: Path, job: Job) -> None:
 
 def test_the_page_of_an_experiment_shows_the_logs_of_its_commands(as_viewer: Client, logs: Path, job: Job) -> None:
     (logs.parent / "ASLOGS" / "20261125_100000_run.log").write_bytes(b"said by the run\n")
-    address = page_of("experiments_experiment", job.experiment_id)
+    address = reverse("admin:experiments_experiment_logs", args=[job.experiment])
     assert "said by the run" not in text_of(as_viewer.get(address))
     page = text_of(as_viewer.get(address, {"log": "20261125_100000_run.log"}))
     assert "said by the run" in page
     assert f"/experiments/{job.experiment.expid}/log/20261125_100000_run.log/" in page
 
 
+def test_the_address_that_a_log_had_on_the_overview_leads_to_it(as_viewer: Client, job: Job) -> None:
+    answer = as_viewer.get(page_of("experiments_experiment", job.experiment_id), {"log": "20261125_100000_run.log"})
+    assert answer["Location"] == "/experiments/a000/logs/?log=20261125_100000_run.log"
+
+
 def test_a_page_says_why_there_are_no_logs(as_viewer: Client, job: Job) -> None:
-    page = text_of(as_viewer.get(page_of("experiments_experiment", job.experiment_id)))
+    page = text_of(as_viewer.get(reverse("admin:experiments_experiment_logs", args=[job.experiment])))
     assert "The logs cannot be read: There is no Autosubmit configuration" in page
 
 

@@ -250,7 +250,7 @@ def test_a_store_that_was_never_looked_at_is_said_to_be_read(as_admin: Client, s
 def test_a_run_that_goes_on_is_listed_under_its_experiment(as_viewer: Client, experiment: Experiment) -> None:
     factories.create_run(experiment, run_id=77)
     factories.create_run(factories.create_experiment(experiment.site), run_id=88)
-    page = text_of(as_viewer.get(list_of("experiments_run"), {"experiment": experiment.pk}))
+    page = text_of(as_viewer.get(list_of("experiments_run"), {"experiment": experiment.pk}, follow=True))
     assert ("Run 77" in page or ">77<" in page, Run.objects.count()) == (True, 2)
     assert "88" not in page.partition("result_list")[2].partition("</table>")[0]
 

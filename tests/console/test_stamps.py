@@ -107,6 +107,7 @@ def addresses(experiment: Experiment) -> dict[str, str]:
     found |= {"running": f"{list_of('experiments_experiment')}?running=yes"}
     found |= {"grid": reverse("admin:experiments_experiment_grid", args=[experiment])}
     found |= {"activity": reverse("admin:activity")}
+    found |= {"logs of an experiment": reverse("admin:experiments_experiment_logs", args=[experiment])}
     found |= {"activity of an experiment": reverse("admin:experiments_experiment_activity", args=[experiment])}
     return found | {"now": reverse("admin:index"), "health": reverse("admin:health")}
 
@@ -281,6 +282,7 @@ CHANGES: dict[str, dict[str, Callable[[Experiment], object]]] = {
         "what was done outside": add_act,
     },
     "activity": {"a new action": add_action, "state": of_action(state=State.FAILED), "what was done outside": add_act},
+    "logs of an experiment": {"a new action": add_action, "jobs": finish_job},
     "activity of an experiment": {
         "a new action": add_action,
         "state": of_action(state=State.FAILED),
@@ -326,7 +328,7 @@ def test_every_part_that_refreshes_itself_has_a_stamp_and_costs_one_query(
             live.add(route)
             assert_cheap(as_admin, address, found[0])
         assert answer.streaming or len(found) == answer.content.count(b"data-live="), address
-    assert len(live) == 19
+    assert len(live) == 20
 
 
 def assert_cheap(client: Client, address: str, stamp: str) -> None:

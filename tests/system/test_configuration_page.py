@@ -29,7 +29,7 @@ def opened(portal: Portal, open_page: Callable[..., Page]) -> Page:
     sign_in(page, portal.credentials)
     page.goto(f"/experiments/?q={expid}")
     page.get_by_role("link", name=expid, exact=True).first.click()
-    page.get_by_role("link", name="Configuration").click()
+    page.get_by_role("link", name="Configuration", exact=True).click()
     page.wait_for_url("**/configuration/")  # its script has run
     return page
 

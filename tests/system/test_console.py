@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Locator, Page, Response, expect
 
 from tests.conftest import be_signed_in, sign_in
 from tests.support.services import Portal
@@ -32,8 +32,17 @@ def open_experiment(page: Page, expid: str) -> None:
 
 def press(page: Page, verb: str) -> None:
     """Follow the button to the form page and confirm there."""
-    page.get_by_role("link", name=re.compile(rf"^{verb}…?$")).first.click()
+    find_button(page, verb).click()
     confirm(page, verb)
+
+
+def find_button(page: Page, verb: str) -> Locator:
+    """Return the button, or the entry of the menu of what else can be done, which is opened then."""
+    more, button = page.locator(".page-head summary"), page.get_by_role("link", name=re.compile(rf"^{verb}…?$"))
+    expect(more.or_(button).first).to_be_visible()
+    if more.count() and not button.count():
+        more.click()
+    return button.first
 
 
 def confirm(page: Page, verb: str) -> None:
@@ -145,7 +154,7 @@ def test_a_run_is_stopped_from_the_browser(page: Page, portal: Portal) -> None:
 def test_the_form_shows_the_exact_command_before_anything_happens(page: Page, portal: Portal) -> None:
     expid = mirrored(portal, "small")
     open_experiment(page, expid)
-    page.get_by_role("link", name=re.compile("^Restart")).first.click()
+    find_button(page, "Restart").click()
     expect(page.locator("#preview")).to_contain_text(f"recovery --all --save --noplot {expid}")
     page.get_by_label("Force").check()
     expect(page.locator("#preview")).to_contain_text("--force")
@@ -249,7 +258,7 @@ def test_what_destroys_work_asks_why_and_says_what_is_lost(page: Page, portal: P
     portal.http.post(f"/v4/experiments/{expid}?action=run")
     wait_for(lambda: actions_of(portal, expid)[0]["state"] == "succeeded")
     open_experiment(page, expid)
-    page.get_by_role("link", name="Generate…").first.click()
+    find_button(page, "Generate").click()
     expect(page.locator("#preview")).to_contain_text(f"{expid} loses the progress of 4 jobs: 4 COMPLETED.")
     expect(page.get_by_text("required: work would be lost")).to_be_visible()
     page.get_by_role("button", name=re.compile("^Generate")).click()
@@ -287,8 +296,9 @@ def test_the_run_itself_is_asked_to_set_a_status(page: Page, portal: Portal) -> 
 def test_what_is_not_possible_says_why(page: Page, portal: Portal) -> None:
     expid = mirrored(portal, "waiting")
     open_experiment(page, expid)
+    page.locator(".page-head summary").click()
     start = page.locator("[aria-disabled=true]", has_text="Start").first
-    expect(start).to_have_attribute("title", re.compile("no job list yet"))
+    expect(start).to_contain_text("no job list yet")
 
 
 def test_a_viewer_sees_everything_and_no_button(open_page: Callable[..., Page], portal: Portal) -> None:
@@ -296,7 +306,7 @@ def test_a_viewer_sees_everything_and_no_button(open_page: Callable[..., Page], 
     page = open_page(portal.url)
     sign_in(page, portal.create_user("Viewer"))
     open_experiment(page, expid)
-    expect(page.locator(".page-tools a, .page-tools [aria-disabled]")).to_have_text(["Configuration"])
+    expect(page.locator(".page-tools a, .page-tools [aria-disabled]")).to_have_count(0)
 
 
 def test_the_trail_of_an_experiment_is_read_in_the_browser(page: Page, portal: Portal) -> None:
@@ -315,8 +325,9 @@ def test_a_member_of_a_group_works_at_the_console(open_page: Callable[..., Page]
     page = open_page(portal.url)
     sign_in(page, portal.create_user(role))
     open_experiment(page, expid)
-    expect(page.get_by_role("link", name="Generate…")).to_have_count(1 if role == "Manager" else 0)
-    expect(page.get_by_role("link", name="Update description…")).to_have_count(0 if role == "Viewer" else 1)
+    buttons = page.locator(".page-tools a")
+    expect(buttons.filter(has_text="Generate…")).to_have_count(1 if role == "Manager" else 0)
+    expect(buttons.filter(has_text="Update description…")).to_have_count(0 if role == "Viewer" else 1)
 
 
 # A phone, 1,300 pixels that are magnified twice, and screens.

@@ -62,6 +62,7 @@ def open_log(page: Page, expid: str, name: str) -> None:
     """Follow the links to a log, and wait until the scripts of its page have run."""
     page.goto(f"/experiments/?q={expid}")
     page.get_by_role("link", name=expid, exact=True).first.click()
+    page.get_by_role("link", name="Logs", exact=True).click()
     page.get_by_role("link", name=name).click()
     page.wait_for_url(f"**log={name}*")
 

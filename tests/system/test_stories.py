@@ -162,6 +162,7 @@ def test_failed_and_suspended_jobs_of_two_members_are_reset_in_six_clicks(page: 
     wait_for(lambda: portal.http.get(asked.body["url"]).body["ended_at"])
     page.goto(f"/experiments/{expid}/")
     hand = Hand(page)
+    hand.click(page.locator(".page-head summary"))
     hand.follow("Set status")
     page.get_by_label("Status", exact=False).first.select_option("READY")
     hand.click(page.get_by_label("FAILED"))

@@ -149,6 +149,7 @@ def test_every_page_stays_below_the_path_and_hinders_nobody(page: Page, proxy: P
 def test_a_form_leads_to_the_action_that_it_asks_for(page: Page) -> None:
     page.goto(f"{PATH}experiments/")
     page.get_by_role("link", name="a000", exact=True).first.click()
+    page.locator(".page-head summary").click()
     page.get_by_role("link", name=re.compile("^Update description")).first.click()
     page.get_by_label("Description").fill("Below a path")
     page.get_by_role("button", name=re.compile("^Update description")).click()

@@ -21,6 +21,7 @@ from autosubmit_portal.access.rights.teams import filter_teams
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
 from autosubmit_portal.console.parts.colleagues import list_colleagues
+from autosubmit_portal.console.parts.experiment_head import make_head_context
 from autosubmit_portal.console.parts.presentation import translate
 from experiments.catalogue.kinds import CATALOGUE, Target
 from experiments.models import Experiment, Freeze
@@ -72,9 +73,8 @@ class AccessPage(ReadOnlyAdmin):
         """Show the page: to managers all people, to others what they have themselves."""
         experiment: Experiment = self.get_visible_object(request, str(object_id))
         context = {
-            "experiment": experiment,
             "title": gettext("Access to {expid}").format(expid=experiment.expid),
-            "picture": "access",
+            **make_head_context(request, experiment, "access"),
         }
         context |= make_context(request, experiment)
         return self.render_page(request, "admin/portal/access.html", experiment, context)

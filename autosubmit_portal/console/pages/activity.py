@@ -19,6 +19,7 @@ from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.now import WHOSE, choose_acts
 from autosubmit_portal.console.parts import acts
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
+from autosubmit_portal.console.parts.experiment_head import make_head_context
 from autosubmit_portal.console.parts.times import read_instant, write_typed
 from autosubmit_portal.console.site import console
 from autosubmit_portal.console.text import Text
@@ -126,10 +127,9 @@ class ActivityPage(ReadOnlyAdmin):
         choice = Choice(expid=experiment.expid, experiments=Experiment.objects.filter(pk=experiment.pk))
         context = {
             "title": gettext("Activity of {expid}").format(expid=experiment.expid),
-            "experiment": experiment,
             "opts": self.opts,
             "original": experiment,
-            "picture": "activity",
+            **make_head_context(request, experiment, "activity"),
         }
         return answer(request, form, narrow(request, form, choice), context)
 

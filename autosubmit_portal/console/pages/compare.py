@@ -16,6 +16,7 @@ from autosubmit_portal.console.pages.configuration import MOST_DIFFERENCES, MOST
 from autosubmit_portal.console.parts import acts
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from autosubmit_portal.console.parts.csv_lists import answer_csv_rows
+from autosubmit_portal.console.parts.experiment_head import make_head_context
 from autosubmit_portal.console.parts.presentation import translate
 from experiments.activity import Act
 from experiments.configurations import MissingConfiguration, UnreadableConfiguration
@@ -69,7 +70,7 @@ class ComparePage(ReadOnlyAdmin):
         if request.GET.get("format") == "csv":
             return answer_csv(pair)
         title = gettext("Runs of {expid}, compared").format(expid=pair.experiment.expid)
-        context = {"experiment": pair.experiment, "title": title, "picture": "compare", "pair": pair}
+        context = {"title": title, "pair": pair, **make_head_context(request, pair.experiment, "runs")}
         context |= make_context(request, pair)
         return self.render_page(request, "admin/portal/compare.html", pair.experiment, context)
 
@@ -153,7 +154,7 @@ class ShownSide:
         starts = [
             (line, find_command(side, act)) for line, act in zip(acts.tell(side.starts), side.starts, strict=True)
         ]
-        page = reverse("admin:experiments_experiment_change", args=[side.experiment])
+        page = reverse("admin:experiments_experiment_logs", args=[side.experiment])
         logs = [(log.name, f"{page}?{urlencode({'log': log.name})}#log") for log in side.logs]
         return cls(side, starts, logs)
 

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
+from autosubmit_portal.console.parts.experiment_head import make_head_context
 from autosubmit_portal.console.parts.presentation import translate
 from experiments.configurations import (
     ConfigurationChange,
@@ -47,6 +48,7 @@ class ConfigurationPage(ReadOnlyAdmin):
         """Show the page."""
         experiment = self.get_visible_object(request, str(object_id))
         context = get_configuration_context(experiment, parse_number(request.GET.get("run")))
+        context |= make_head_context(request, experiment, "configuration")
         return self.render_page(request, "admin/portal/configuration.html", experiment, context)
 
 
@@ -62,7 +64,6 @@ def get_configuration_context(experiment: Experiment, run_id: int | None) -> dic
             changes, trouble_now = _try_reading(lambda: read_configuration_changes(experiment, run_id))
     return {
         "title": gettext("Configuration of {expid}").format(expid=experiment.expid),
-        "experiment": experiment,
         "runs": experiment.runs.order_by("-run_id")[:MOST_RUNS],
         "run_id": run_id,
         "found": found,

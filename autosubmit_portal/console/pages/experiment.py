@@ -5,12 +5,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from autosubmit_portal.audit.origin import get_actor, make_origin
 from autosubmit_portal.console import stamps
@@ -25,7 +25,9 @@ from autosubmit_portal.console.pages.performance import PerformancePage
 from autosubmit_portal.console.pages.pictures import PicturePages
 from autosubmit_portal.console.parts import actions, filters, presentation
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
+from autosubmit_portal.console.parts.experiment_head import TARGETS, make_head_context
 from autosubmit_portal.console.parts.notes import make_notes_context
+from autosubmit_portal.console.parts.progress_line import make_progress
 from autosubmit_portal.console.parts.request_pages import RequestPages
 from autosubmit_portal.console.site import console
 from experiments import programs
@@ -55,7 +57,7 @@ class ExperimentAdmin(
     """Experiments; what is done to them is asked for by buttons."""
 
     row_part = "<experiment_key:object_id>"
-    request_targets = (Target.EXPERIMENT, Target.JOBS)
+    request_targets = TARGETS
     page_template = "admin/portal/experiment.html"
     live_seconds = 4
     csv_columns = {
@@ -149,8 +151,32 @@ class ExperimentAdmin(
         ]
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the choice of a program."""
-        return [self.make_row_url("program", require_POST(self.program_view)), *super().get_urls()]
+        """Add the choice of a program, and the logs."""
+        return [
+            self.make_row_url("program", require_POST(self.program_view)),
+            self.make_row_url("logs", require_safe(self.logs_view)),
+            *super().get_urls(),
+        ]
+
+    def change_view(self, request: HttpRequest, object_id: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show the overview; logs, which were on it, have a page of their own."""
+        if "log" in request.GET:
+            experiment = self.get_visible_object(request, str(object_id))
+            return HttpResponseRedirect(f"{self.get_address('logs', experiment)}?{request.GET.urlencode()}")
+        return super().change_view(request, object_id, *args, **kwargs)
+
+    def logs_view(self, request: HttpRequest, object_id: int | str) -> HttpResponse:
+        """Show the logs of Autosubmit's commands."""
+        experiment = self.get_visible_object(request, str(object_id))
+        stamps.begin_part(request, stamps.list_rows_about(experiment), shows_files=True)
+        experiment = self.get_visible_object(request, str(object_id))  # as it is after the stamp
+        context = {
+            "title": gettext("Logs of {expid}").format(expid=experiment.expid),
+            "logs": self.get_logs_context(request, experiment),
+            "live_seconds": self.live_seconds,
+            **make_head_context(request, experiment, "logs"),
+        }
+        return self.render_page(request, "admin/portal/experiment_logs.html", experiment, context)
 
     def program_view(self, request: HttpRequest, object_id: int | str) -> HttpResponse:
         """Choose the Autosubmit of the experiment, and go back to its page."""
@@ -170,23 +196,19 @@ class ExperimentAdmin(
     def get_page_context(self, request: HttpRequest, obj: Experiment) -> dict[str, Any]:
         """Return everything about one experiment."""
         known = programs.list_programs(obj.site)
-        subject = self.get_subject(obj)
-        decided = actions.decide_each(request.user, actions.list_kinds(self.request_targets), subject)
-        kinds = [kind for kind, decision in decided if decision.allowed]
         jobs = obj.jobs.all()
         return {
             "title": obj.expid,
-            "experiment": obj,
+            **make_head_context(request, obj),
             "programs": known,
             "program": programs.choose(obj, known),
             "may_choose_program": bool(known or obj.program) and may_choose_program(obj, request.user),
-            "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj),
-            "refused": [(kind, decision) for kind, decision in decided if not decision.allowed],
             "active_actions": list(
                 Action.objects.active().defer_long_fields().filter(experiment=obj).select_related("site")
             ),
             "freezes": list(Freeze.objects.current().filter_touching(obj).select_related("site").order_by("starts_at")),
             "matrix": count_matrix(obj),
+            "progress": make_progress(jobs, obj.total_jobs),
             "failed_jobs": list(jobs.filter(status="FAILED").order_by("-finished_at", "name")[:SHOWN_ROWS]),
             "recent_jobs": list_recent_jobs(jobs),
             "runs": list(obj.runs.order_by("-run_id")[:SHOWN_ROWS]),
@@ -196,7 +218,6 @@ class ExperimentAdmin(
                 .filter(experiment=obj)
                 .order_by("-pk")[:SHOWN_ROWS]
             ),
-            "logs": self.get_logs_context(request, obj),
             **make_notes_context(request, obj),
             "entries": list_last_words(request.user, lambda: list_entries_about(request.user, obj), SHOWN_ROWS),
         }

@@ -18,14 +18,15 @@ from django.views.decorators.http import require_POST
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console import stamps
-from autosubmit_portal.console.addresses import find_experiment, find_job
+from autosubmit_portal.console.addresses import find_job
 from autosubmit_portal.console.pages.logs import LogPages
 from autosubmit_portal.console.pages.saved_views import SavedViewPages
 from autosubmit_portal.console.parts import actions, filters, job_filters, job_list, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
-from autosubmit_portal.console.parts.chosen import choose_experiment, get_chosen_experiment
+from autosubmit_portal.console.parts.chosen import get_chosen_experiment
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
 from autosubmit_portal.console.parts.csv_lists import Source
+from autosubmit_portal.console.parts.experiment_lists import ExperimentLists
 from autosubmit_portal.console.parts.notes import make_notes_context
 from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
@@ -65,9 +66,10 @@ def _explain(job: Job) -> list[tuple[Explanation, str]]:
 
 
 @admin.register(Job, site=console)
-class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
+class JobAdmin(ExperimentLists, SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
     """Jobs. The kinds that are done to jobs are entries of the list's menu and buttons of the page."""
 
+    tab, title_of_experiment = "jobs", gettext_lazy("Jobs of {expid}")
     row_part = "<job_key:object_id>"
     request_targets = (Target.JOBS,)
     page_template = "admin/portal/job.html"
@@ -203,52 +205,21 @@ class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
         """Add the form page of many jobs."""
         view = self.admin_site.admin_view
         return [
-            path("<experiment_key:object_id>/jobs/", view(self.of_experiment_view), name="jobs_job_of_experiment"),
             path("request/<str:name>/", view(self.bulk_view), name="jobs_job_bulk"),
             path("request/<str:name>/preview/", view(require_POST(self.bulk_preview_view))),
             path("request/<str:name>/form/", view(require_POST(self.bulk_form_view)), name="jobs_job_bulk_form"),
             *super().get_urls(),
         ]
 
-    # --- The jobs of one experiment
-
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list of all jobs; that of one experiment has an address of its own."""
         if request.method == "GET" and (told := job_filters.tell_zone_of_moment(request)):
             return HttpResponseRedirect(f"{request.path}?{told}")
-        query = request.GET.copy()
-        number = parse_number("".join(query.pop("experiment", [])))
-        if number is None or request.method == "POST" or get_chosen_experiment(request):
-            return super().changelist_view(request, extra_context)
-        experiment = find_experiment(Experiment.objects.visible_to(request.user), f"~{number}")
-        if experiment is None:
-            return super().changelist_view(request, extra_context)
-        address = reverse("admin:jobs_job_of_experiment", args=[experiment])
-        return HttpResponseRedirect(f"{address}?{query.urlencode()}".removesuffix("?"))
-
-    def of_experiment_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show the list of the jobs of an experiment."""
-        experiment = find_experiment(Experiment.objects.visible_to(request.user).select_related("site"), object_id)
-        if experiment is None:
-            raise Http404(gettext("There is no such experiment."))
-        choose_experiment(request, experiment)
-        title = gettext("Jobs of {expid}").format(expid=experiment.expid)
-        return self.changelist_view(request, {"experiment": experiment, "title": title, "picture": "jobs"})
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        """Return the visible jobs, or of them those of the experiment that the list is about."""
-        jobs: QuerySet[Job] = super().get_queryset(request)
-        experiment = get_chosen_experiment(request)
-        return jobs.filter(experiment=experiment) if experiment else jobs
+        return super().changelist_view(request, extra_context)
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Return the columns that the address asks for."""
         return [job_list.COLUMNS[name].cell for name in job_list.read_columns(request)]
-
-    def get_list_filter(self, request: HttpRequest) -> list[Any]:
-        """Leave out the choice of an experiment where one is chosen."""
-        left_out = {filters.ExperimentFilter} if get_chosen_experiment(request) else set()
-        return [one for one in self.list_filter if one not in left_out]
 
     # --- Many jobs
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from autosubmit_portal.console.parts.chunk_bars import ChunkBars
 from autosubmit_portal.console.parts.csv_lists import FORMAT, answer_csv_rows
+from autosubmit_portal.console.parts.experiment_head import make_head_context
 from autosubmit_portal.console.parts.presentation import translate
 from experiments.autosubmit.store import BrokenStore
 from experiments.models import Experiment
@@ -70,9 +71,8 @@ class PerformancePage(ReadOnlyAdmin):
             columns = [field.name for field in fields(MetricRecord)]
             return answer_csv_rows(map(asdict, found.metrics), columns, f"{experiment.expid}-user-metrics")
         context = {
-            "experiment": experiment,
             "title": gettext("User metrics of {expid}").format(expid=experiment.expid),
-            "picture": "performance",
+            **make_head_context(request, experiment, "performance"),
             "found": found,
             "metrics": Paginator(found.metrics, ROWS).get_page(request.GET.get("p")),
             "query": urlencode({"run": found.run or "", "q": found.wanted}),
@@ -93,9 +93,8 @@ class PerformancePage(ReadOnlyAdmin):
         if request.GET.get(FORMAT) == "csv" and "found" in shown:
             return answer_costs(shown["found"], experiment)
         context = {
-            "experiment": experiment,
             "title": gettext("Performance of {expid}").format(expid=experiment.expid),
-            "picture": "performance",
+            **make_head_context(request, experiment, "performance"),
             **shown,
         }
         return self.render_page(request, "admin/portal/performance.html", experiment, context)

@@ -28,6 +28,7 @@ from autosubmit_portal import __version__
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.parts import actions, picture_filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
+from autosubmit_portal.console.parts.experiment_head import make_head_context
 from autosubmit_portal.console.parts.section_graph import draw_sections
 from experiments.catalogue.kinds import Target
 from experiments.models import Experiment, annotate_active_action
@@ -173,7 +174,7 @@ class PicturePages(ReadOnlyAdmin):
         is_of_sections = picture == "graph" and not {"view", "job", "blocked"} & request.GET.keys()
         make_context = make_sections_context if is_of_sections else make_jobs_context
         context = {
-            "experiment": experiment,
+            **make_head_context(request, experiment, picture),
             "title": TITLES[picture].format(expid=experiment.expid),
             "picture": picture,
             "live_seconds": LIVE_SECONDS,

@@ -5,12 +5,15 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import F
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.console.parts import filters, presentation
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin
+from autosubmit_portal.console.parts.chosen import get_chosen_experiment
 from autosubmit_portal.console.parts.columns import make_column
+from autosubmit_portal.console.parts.experiment_lists import ExperimentLists
 from autosubmit_portal.console.site import console
 from experiments.models import Run
 
@@ -23,9 +26,10 @@ def get_counts(run: Run) -> dict[str, int]:
 
 
 @admin.register(Run, site=console)
-class RunAdmin(ReadOnlyAdmin):
+class RunAdmin(ExperimentLists, ReadOnlyAdmin):
     """Runs; each `create` of an experiment begins one."""
 
+    tab, title_of_experiment = "runs", gettext_lazy("Runs of {expid}")
     page_template = "admin/portal/run.html"
     list_display = ("run", "of_experiment", "shares", "completed", "failed", "total", "started", "took")
     csv_columns = {
@@ -47,6 +51,15 @@ class RunAdmin(ReadOnlyAdmin):
     search_fields = ("experiment__expid",)
     search_placeholder = "expid"
     ordering = (F("started_at").desc(nulls_last=True),)
+
+    def get_list_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Lead from the runs of an experiment to their comparison."""
+        experiment = get_chosen_experiment(request)
+        if experiment is None:
+            return {}
+        return {
+            "beside": [(gettext("Compare runs"), reverse("admin:experiments_experiment_compare", args=[experiment]))]
+        }
 
     run = make_column(gettext_lazy("Run"), lambda run: gettext("Run {run_id}").format(run_id=run.run_id), "run_id")
     of_experiment = make_column(
