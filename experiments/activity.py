@@ -18,6 +18,7 @@ from django.db.models.functions import Coalesce
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.models import ACTS, AuditEntry
+from autosubmit_portal.db.written import Written
 from autosubmit_portal.distinct import list_distinct
 from experiments.audit_visibility import filter_about, list_visible_entries
 from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, STOP_KINDS
@@ -166,12 +167,13 @@ def list_action_streams(actor: policy.Actor, choice: Choice) -> "list[QuerySet[A
         Action.objects.visible_to(actor).defer_long_fields().select_related("site", "experiment__site")
     )
     rows = _filter_common(rows, choice, "requested_at", ("reason", "message"))
+    parts = [rows]
     if choice.experiments is not None:
-        mine = Q(actor=choice.actor_id) if choice.actor_id else Q(pk__in=[])
-        rows = rows.filter(Q(experiment__in=choice.experiments.values("pk")) | mine)
+        mine = [rows.filter(actor=choice.actor_id)] if choice.actor_id else []
+        parts = [rows.filter(experiment__in=choice.experiments.values("pk")), *mine]
     states = [{"state": state} for state in STATES_OF_OUTCOMES.get(choice.outcome, ())]
     kinds = [{"kind": kind} for kind in sorted(choice.kinds & CATALOGUE.keys())]
-    return [rows.filter(**state, **kind) for state in states or [{}] for kind in kinds or [{}]]
+    return [part.filter(**state, **kind) for part in parts for state in states or [{}] for kind in kinds or [{}]]
 
 
 def list_entry_streams(actor: policy.Actor, choice: Choice) -> "list[QuerySet[Any]]":
@@ -179,11 +181,17 @@ def list_entry_streams(actor: policy.Actor, choice: Choice) -> "list[QuerySet[An
     events = _choose_events(choice)
     if events == [] or not policy.may_view(actor, AuditEntry):
         return []
-    rows: QuerySet[Any] = list_visible_entries(actor).filter(ACTS)
-    rows = _filter_common(rows, choice, "at", ("message", "subject", "event"))
-    if choice.experiments is not None:
-        rows = filter_about(rows, choice.experiments, actor_id=choice.actor_id)
-    return [rows] if events is None else [rows.filter(**event) for event in events]
+    rows = _filter_common(list_visible_entries(actor), choice, "at", ("message", "subject", "event"))
+    parts = _list_parts_about(rows, choice)
+    return [part.filter(Written(ACTS & Q(**mine, **event))) for part, mine in parts for event in events or [{}]]
+
+
+def _list_parts_about(rows: "QuerySet[Any]", choice: Choice) -> "list[tuple[QuerySet[Any], dict[str, Any]]]":
+    """Return the entries about the experiments that are chosen, and apart, for its index, what the account did."""
+    if choice.experiments is None:
+        return [(rows, {})]
+    mine = [(rows, {"actor_id": choice.actor_id})] if choice.actor_id else []
+    return [(filter_about(rows, choice.experiments), {}), *mine]
 
 
 def understand(actor: policy.Actor, text: str, choice: Choice) -> Choice:

@@ -64,18 +64,20 @@ def find_experiment(actor: policy.Actor, entry: AuditEntry) -> Experiment | None
     return named.filter(_make_expid_condition(entry.at, entry.at)).first()
 
 
-def filter_about(
-    entries: QuerySet[AuditEntry], experiments: QuerySet[Experiment], *, actor_id: int | None = None
-) -> QuerySet[AuditEntry]:
-    """Return those of the entries that are about one of the experiments, and those of what an account did."""
-    mine = Q(actor_id=actor_id) if actor_id else Q(pk__in=[])
-    return entries.filter(_is_about(experiments) | mine)
+def filter_about(entries: QuerySet[AuditEntry], experiments: QuerySet[Experiment]) -> QuerySet[AuditEntry]:
+    """Return those of the entries that are about one of the experiments."""
+    return entries.filter(_is_about(experiments))
 
 
-def _is_about(experiments: QuerySet[Experiment]) -> Exists:
-    """Return the condition that an entry names one of the experiments."""
+def _is_about(experiments: QuerySet[Experiment]) -> Q:
+    """Return the condition that an entry names one of the experiments.
+
+    The expids are found once, and what has none of them is left out soon; which experiment had an expid then is asked
+    for each entry that is left.
+    """
     named = experiments.filter(expid=OuterRef("expid"), site__slug=OuterRef("site"))
-    return Exists(named.filter(_make_expid_condition(OuterRef("at"), OuterRef(OuterRef("at")))))
+    had_it_then = Exists(named.filter(_make_expid_condition(OuterRef("at"), OuterRef(OuterRef("at")))))
+    return Q(expid__in=experiments.order_by().values("expid")) & Q(had_it_then)
 
 
 def _make_expid_condition(at: Any, at_from_within: Any) -> Q:

@@ -20,9 +20,11 @@ from autosubmit_portal.access.models import ApiToken, Delegation, Team
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit import events
 from autosubmit_portal.audit.models import AuditEntry
+from autosubmit_portal.console.pages.now import choose_acts
 from autosubmit_portal.console.parts import base, finder
 from autosubmit_portal.console.parts.finder import Hits
 from autosubmit_portal.distinct import list_distinct
+from experiments.activity import list_entry_streams
 from experiments.models import Action, Experiment, Freeze, Run, Site
 from jobs.models import Job
 from tests.support import factories
@@ -168,6 +170,14 @@ def test_a_list_of_the_console_neither_reads_nor_sorts_everything(words: dict[st
     client = Client()
     client.force_login(User.objects.create_superuser("boss"))
     assert {address: found for address in CONSOLE if (found := faults(client, address.format(**words)))} == {}
+
+
+def test_the_trail_is_not_read_to_find_what_somebody_did_who_did_nothing(words: dict[str, Any]) -> None:
+    boss = User.objects.create_superuser("boss")
+    of_experiments, of_oneself = list_entry_streams(boss, choose_acts(boss, "mine"))
+    assert not of_experiments.exists()
+    sql, values = of_oneself.order_by("-pk")[:MOST].query.sql_with_params()
+    assert fault(sql % values) == ""
 
 
 @pytest.mark.parametrize(("find", "text"), [(finder.find_jobs, "_02345"), (finder.find_people, "person-7")])
@@ -347,6 +357,7 @@ def _entry(experiment: Experiment, n: int) -> AuditEntry:
         at=timezone.now() - timedelta(hours=ROWS - n),
         event=_seldom(n, "site.refused", "action.requested"),
         actor_name=_seldom(n, "rare", "operator"),
+        actor_id=-(n % 50),
         on_behalf_of=_seldom(n, "rare", ""),
         credential=_seldom(n, "API token rare", "session"),
         door=_seldom(n, "worker", "api"),

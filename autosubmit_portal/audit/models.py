@@ -86,6 +86,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["id"], condition=ACTS, name="audit_acts"),
             models.Index(fields=["actor_name", "id"], condition=ACTS, name="audit_acts_of"),
             models.Index(fields=["expid", "id"], condition=ACTS, name="audit_acts_about"),
+            models.Index(fields=["actor_id", "id"], condition=ACTS, name="audit_acts_by"),
         ]
 
     def __str__(self) -> str:

@@ -334,3 +334,7 @@ def test_a_list_loads_nothing_of_the_admin_that_it_does_not_use(
 ) -> None:
     loaded = re.findall(r'<script[^>]* src="[^"]*/admin/js/([^"]+)"', text_of(as_admin.get(list_of(name))))
     assert {*loaded} <= {"theme.js", "actions.js"}
+
+
+def test_the_label_of_a_search_says_what_is_looked_for(as_viewer: Client) -> None:
+    assert ">Search by job name</label>" in text_of(as_viewer.get("/jobs/"))

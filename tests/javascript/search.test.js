@@ -93,10 +93,20 @@ test("that nothing is found is said", async () => {
     assert.strictEqual(page.field.getAttribute("aria-expanded"), "false");
 });
 
-test("a slash and Ctrl-K go to the search", () => {
-    for (const [key, more] of [["/", {}], ["k", { ctrlKey: true }]]) {
+test("a slash, Ctrl-K and Cmd-K go to the search", () => {
+    for (const [key, more] of [["/", {}], ["k", { ctrlKey: true }], ["k", { metaKey: true }]]) {
         const { document, field } = prepare();
         assert.ok(press(document.body, key, more).defaultPrevented);
+        assert.strictEqual(document.activeElement, field);
+    }
+});
+
+test("Ctrl-K and Cmd-K go to the search while one types elsewhere too", () => {
+    for (const more of [{ ctrlKey: true }, { metaKey: true }]) {
+        const { document, field } = prepare();
+        const other = document.querySelector("textarea");
+        other.focus();
+        assert.ok(press(other, "k", more).defaultPrevented);
         assert.strictEqual(document.activeElement, field);
     }
 });
@@ -120,11 +130,11 @@ test("a question mark and a button show the keys", () => {
     }
 });
 
-test("no key means anything while one types, nor what belongs to the browser", () => {
+test("single keys are text while one types, and the keys of the browser are left to it", () => {
     const { document, visited } = prepare();
     const field = document.querySelector("textarea");
-    for (const key of ["/", "?", "g", "e"]) assert.ok(!press(field, key).defaultPrevented);
-    assert.ok(!press(field, "k", { ctrlKey: true }).defaultPrevented);
+    for (const key of ["/", "?", "g", "e", "k"]) assert.ok(!press(field, key).defaultPrevented);
+    assert.ok(!press(field, "g", { ctrlKey: true }).defaultPrevented);
     assert.ok(!press(document.body, "/", { ctrlKey: true }).defaultPrevented);
     assert.deepStrictEqual([visited, document.getElementById("keys").open], [[], false]);
 });

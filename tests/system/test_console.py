@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Response, expect
+from playwright.sync_api import ConsoleMessage, Locator, Page, Response, expect
 
 from tests.conftest import be_signed_in, sign_in
 from tests.support.services import Portal
@@ -112,6 +112,31 @@ def test_the_form_of_a_new_experiment_shows_only_the_fields_of_the_chosen_way(pa
     page.get_by_role("option", name=expid).click()
     expect(page.get_by_label("Copy", exact=True)).to_have_value(expid)
     expect(page.locator("#preview")).to_contain_text(f"--copy={expid}")
+
+
+def test_previews_that_are_given_up_write_no_error_into_the_console_of_the_browser(page: Page, portal: Portal) -> None:
+    expid = mirrored(portal, "small")
+    complaints = complaints_of(page)
+    page.route("**/preview/", lambda held: None)
+    with page.expect_request("**/preview/"):
+        page.goto(f"/experiments/{expid}/request/set_status/")
+    with page.expect_request("**/preview/"):
+        page.get_by_label("Reason").fill("A newer preview takes the place of the first")
+    page.get_by_role("link", name="Experiments", exact=True).click()
+    expect(page).to_have_title(re.compile("^Experiments"))
+    assert complaints == []
+
+
+def complaints_of(page: Page) -> list[str]:
+    """Return what is written into the browser's console as an error, as it comes."""
+    made: list[str] = []
+
+    def note(line: ConsoleMessage) -> None:
+        if line.type == "error":
+            made.append(line.text)
+
+    page.on("console", note)
+    return made
 
 
 def test_jobs_are_seen_to_change_while_a_run_goes_on(page: Page, portal: Portal) -> None:

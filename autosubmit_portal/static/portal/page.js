@@ -1,4 +1,4 @@
-// Small manners of the pages: one submit per form, menus that close, and copying.
+// Small manners of the pages: one submit per form, menus that close, copying, and no errors that are none.
 
 document.addEventListener("submit", (event) => {
     const form = event.target;
@@ -48,6 +48,17 @@ document.addEventListener("portal:refreshed", () => {
     if (!title) return;
     document.title = title;
     document.getElementById("page-icon")?.setAttribute("href", icon);
+});
+
+// A request is given up for a newer one, for the stop button, or because the page is left. htmx calls that an error, and
+// writes what `error` names into the console.
+document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    const { xhr } = detail;
+    const finish = xhr.onabort;
+    xhr.onabort = () => {
+        detail.error = "";
+        finish();
+    };
 });
 
 const closeMenus = (except) => {

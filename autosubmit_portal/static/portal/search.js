@@ -1,5 +1,5 @@
 // The search from everywhere, fields that name an experiment, and the keys. While one types, a field offers what is found
-// (a combobox with a list); without this script one types all of it. Single keys mean nothing while one types.
+// (a combobox with a list); without this script one types all of it. Single keys are text while one types.
 
 const WAIT_MS = 120;
 const NEXT_KEY_MS = 1500;
@@ -114,7 +114,7 @@ for (const one of document.querySelectorAll("[data-offers]")) {
     const list = document.getElementById(`${one.id}-offers`);
     if (list) combine(one, list);
 }
-field?.setAttribute("aria-keyshortcuts", "/ Control+K");
+field?.setAttribute("aria-keyshortcuts", "/ Control+K Meta+K");
 
 const isTyping = (event) => event.target.closest?.("input, textarea, select, [contenteditable]");
 let isLed = false;
@@ -127,9 +127,10 @@ function lead(key) {
 }
 
 function search(event) {
+    if (!field) return;
     event.preventDefault();
-    field?.focus();
-    field?.select();
+    field.focus();
+    field.select();
 }
 
 function openDialog(dialog) {
@@ -137,12 +138,12 @@ function openDialog(dialog) {
 }
 
 document.addEventListener("keydown", (event) => {
-    if (isTyping(event) || event.altKey || event.defaultPrevented) return;
+    if (event.altKey || event.defaultPrevented) return;
     if (event.ctrlKey || event.metaKey) {
-        if (event.key === "k") search(event);
+        if (event.key === "k") search(event); // no text, so it means the same in every field
         return;
     }
-    if (document.querySelector("dialog[open]")) return;
+    if (isTyping(event) || document.querySelector("dialog[open]")) return;
     if (isLed) document.querySelector(`[data-go="${CSS.escape(event.key)}"]`)?.click();
     if (event.key === "/") search(event);
     if (event.key === "?") openDialog(document.getElementById("keys"));
