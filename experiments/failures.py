@@ -1,9 +1,10 @@
-"""Why a job of an experiment failed, told from its logs, read by the agent of its site."""
+"""Why a job of an experiment failed, and with which exit code, told from its logs, read by the agent of its site."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.conf import settings
 
+from experiments.exit_codes import find_exit_code
 from experiments.failure_reasons import MOST_SHOWN, Finding, find, load
 from experiments.logs import Log, Logs
 from experiments.models import Experiment
@@ -22,20 +23,28 @@ class Explanation:
     log: str
 
 
-def explain(experiment: Experiment, job: Job) -> list[Explanation]:
-    """Return what the logs of the newest attempt of a failed job tell, errors first; empty if it has not failed.
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What the logs of a failed job tell, the most certain first, and the exit code of its script where they do."""
+
+    explanations: list[Explanation] = field(default_factory=list)
+    exit_code: int | None = None
+
+
+def explain(experiment: Experiment, job: Job) -> Failure:
+    """Return what the logs of the newest attempt of a failed job tell, errors first; nothing if it has not failed.
 
     A log that cannot be read tells nothing. Raises BrokenStore when the site does not answer.
     """
     if job.status != "FAILED":
-        return []
+        return Failure()
+    logs = {name: _read_tail(Logs(experiment, job), name) for name in (job.err_log, job.out_log) if name}
     found: dict[str, Explanation] = {}
-    for name in filter(None, (job.err_log, job.out_log)):
-        for finding in find(
-            _read_tail(Logs(experiment, job), name), load(settings.FAILURE_REASONS), experiment.site.slug
-        ):
+    for name, log in logs.items():
+        for finding in find(log, load(settings.FAILURE_REASONS), experiment.site.slug):
             found.setdefault(finding.reason.name, Explanation(finding, name))
-    return list(found.values())[:MOST_SHOWN]
+    codes = (find_exit_code(log) for log in logs.values())
+    return Failure(list(found.values())[:MOST_SHOWN], next((code for code in codes if code is not None), None))
 
 
 def _read_tail(logs: Logs, name: str) -> str:

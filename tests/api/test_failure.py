@@ -46,8 +46,16 @@ def test_reasons_of_an_institution_are_told(as_viewer: Client, logs: Path, tmp_p
 def test_a_job_that_has_not_failed_has_no_reason(as_viewer: Client, logs: Path) -> None:
     (logs / "sim.err").write_bytes(b"MemoryError\n")
     Job.objects.update(status="COMPLETED")
-    assert as_viewer.get(ADDRESS).json() == {"reasons": []}
+    assert as_viewer.get(ADDRESS).json() == {"reasons": [], "exit_code": None}
+
+
+def test_the_exit_code_is_answered_where_the_log_ends_with_it(as_viewer: Client, logs: Path) -> None:
+    (logs / "sim.out").write_bytes(b"+ exit 7\n")
+    (logs / "sim.err").write_bytes(b"+ false\n")
+    assert as_viewer.get(ADDRESS).json()["exit_code"] == 7
+    (logs / "sim.err").write_bytes(b"+ exit 1\n")
+    assert as_viewer.get(ADDRESS).json()["exit_code"] == 1
 
 
 def test_a_job_whose_logs_are_gone_has_no_reason(as_viewer: Client, logs: Path) -> None:
-    assert as_viewer.get(ADDRESS).json() == {"reasons": []}
+    assert as_viewer.get(ADDRESS).json() == {"reasons": [], "exit_code": None}

@@ -225,3 +225,25 @@ def test_a_failed_job_whose_logs_are_gone_is_not_explained(as_viewer: Client, lo
     page = as_viewer.get(page_of("jobs_job", job.pk))
     assert page.status_code == 200
     assert "Why it failed" not in text_of(page)
+
+
+def exit_code_of(page: str) -> str:
+    return page.partition("<dt>Exit code</dt><dd>")[2].partition("</dd>")[0]
+
+
+def test_a_failed_job_tells_its_exit_code_where_its_log_ends_with_it(as_viewer: Client, logs: Path, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(status="FAILED", err_log="a000_SIM.1.err")
+    for log, told in ((b"+ exit 1\n", "1"), (b"+ exit 143\n", "143 (SIGTERM)")):
+        (logs / "a000_SIM.1.err").write_bytes(log)
+        assert exit_code_of(text_of(as_viewer.get(page_of("jobs_job", job.pk)))) == told
+
+
+def test_a_failed_job_says_that_its_exit_code_is_not_known(as_viewer: Client, logs: Path, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(status="FAILED")
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+    assert "Autosubmit keeps none, and the log does not tell it" in exit_code_of(page)
+
+
+def test_a_job_that_has_not_failed_has_no_exit_code(as_viewer: Client, logs: Path, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(status="COMPLETED")
+    assert "Exit code" not in text_of(as_viewer.get(page_of("jobs_job", job.pk)))

@@ -28,6 +28,7 @@ def told(log: str, site: str = "") -> list[tuple[str, str]]:
         ("/var/spool/slurmd/job7/slurm_script: line 12: cdo: command not found", "missing-program"),
         ("sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified",
          "account"),
+        ("srun: error: n1: task 3: Exited with exit code 2", "program-error"),
         ("forrtl: severe (174): SIGSEGV, segmentation fault occurred", "crash"),
     ],
 )  # fmt: skip

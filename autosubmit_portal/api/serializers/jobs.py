@@ -137,6 +137,10 @@ class Failure(serializers.Serializer[Any]):
     """Why a job failed."""
 
     reasons = FailureReason(many=True)
+    exit_code = serializers.IntegerField(
+        allow_null=True,
+        help_text="The exit code of its script where the end of its log tells it; Autosubmit keeps none.",
+    )
 
 
 class EtaItem(serializers.Serializer[Any]):

@@ -185,8 +185,9 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
         """
         query = SiteQuery.read(request)
         experiment = find_experiment(request, expid, query.get("site"), showing=Job)
-        found = explain(experiment, find_job(experiment, job))
-        return Response({"reasons": [_write_reason(explanation) for explanation in found]})
+        told = explain(experiment, find_job(experiment, job))
+        reasons = [_write_reason(explanation) for explanation in told.explanations]
+        return Response({"reasons": reasons, "exit_code": told.exit_code})
 
     def _list_relatives(self, request: Request, expid: str, name: str, edge: str, title: str) -> Response:
         """Answer the jobs at the other ends of the edges of a job, by name; null where they are not known."""

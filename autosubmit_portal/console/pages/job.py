@@ -31,7 +31,7 @@ from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
 from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
-from experiments.failures import Explanation, explain
+from experiments.failures import Failure, explain
 from experiments.models import Experiment, annotate_active_action
 from experiments.planned import apply_plan
 from jobs.autosubmit.statuses import NOT_SENT
@@ -55,13 +55,17 @@ def choose_log(job: Job) -> str:
     return job.err_log if job.status == "FAILED" and job.err_log else job.out_log
 
 
-def _explain(job: Job) -> list[tuple[Explanation, str]]:
-    """Return why a job failed, and where its log is opened; nothing while the site is silent, which the logs say."""
+def _explain(job: Job) -> dict[str, Any]:
+    """Return why a job failed, each with where its log is opened, and its exit code.
+
+    Nothing is known while the site is silent, which the logs say.
+    """
     try:
-        found = explain(job.experiment, job)
+        told = explain(job.experiment, job)
     except BrokenStore:
-        return []
-    return [(explanation, f"?{urlencode({'log': explanation.log})}#log") for explanation in found]
+        told = Failure()
+    reasons = [(explanation, f"?{urlencode({'log': explanation.log})}#log") for explanation in told.explanations]
+    return {"explanations": reasons, "exit_code": told.exit_code}
 
 
 @admin.register(Job, site=console)
@@ -189,7 +193,7 @@ class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
             "job": obj,
             "sent_with": [(title, sent_with[name], name in planned) for title, name in SENT_WITH],
             "took": presentation.ran(obj),
-            "explanations": _explain(obj),
+            **_explain(obj),
             "buttons": actions.make_buttons(request, subject, kinds, self.request_route, obj),
             "parents": [of(obj.experiment, edge.parent) for edge in parents[: MOST_RELATIVES + 1]],
             "children": [of(obj.experiment, edge.child) for edge in children[: MOST_RELATIVES + 1]],

@@ -32,6 +32,7 @@ from autosubmit_portal.console.parts.script_words import show_script_words
 from experiments.attention.alarm import Alarm
 from experiments.attention.rules import TITLES
 from experiments.catalogue.kinds import CATALOGUE
+from experiments.exit_codes import name_signal
 from experiments.models import Action, Experiment, Freeze, State
 from jobs.autosubmit.secrets import mask_text, mask_value
 from jobs.autosubmit.start_dates import format_start_date
@@ -413,6 +414,13 @@ def source(name: str) -> str:
 def or_dash(value: Any) -> Any:
     """Show a dash for what is not known."""
     return NOTHING if value in (None, "", []) else value
+
+
+@register.filter
+def show_exit_code(code: int) -> str:
+    """Show an exit code, with the signal that it stands for."""
+    signal = name_signal(code)
+    return f"{code} ({signal})" if signal else str(code)
 
 
 _CODE = re.compile("`([^`]+)`")
