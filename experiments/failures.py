@@ -6,13 +6,14 @@ from django.conf import settings
 
 from experiments.exit_codes import find_exit_code
 from experiments.failure_reasons import MOST_SHOWN, Finding, find, load
-from experiments.logs import Log, Logs
+from experiments.logs import Logs
 from experiments.models import Experiment
 from jobs.autosubmit.logs.reader import NoSuchLog
 from jobs.models import Job
 
 # What tells why stands at the end.
 TAIL_BYTES = 64 * 1024
+SCRIPT_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +39,20 @@ def explain(experiment: Experiment, job: Job) -> Failure:
     """
     if job.status != "FAILED":
         return Failure()
-    logs = {name: _read_tail(Logs(experiment, job), name) for name in (job.err_log, job.out_log) if name}
+    shelf = Logs(experiment, job)
+    logs = {name: _read(shelf, name, -TAIL_BYTES, TAIL_BYTES) for name in (job.err_log, job.out_log) if name}
+    script = _read(shelf, f"{job.name}.cmd", 0, SCRIPT_BYTES) if any(logs.values()) else ""
     found: dict[str, Explanation] = {}
     for name, log in logs.items():
-        for finding in find(log, load(settings.FAILURE_REASONS), experiment.site.slug):
+        for finding in find(log, load(settings.FAILURE_REASONS), experiment.site.slug, script):
             found.setdefault(finding.reason.name, Explanation(finding, name))
+    causes_first = sorted(found.values(), key=lambda one: one.finding.reason.is_aftermath)
     codes = (find_exit_code(log) for log in logs.values())
-    return Failure(list(found.values())[:MOST_SHOWN], next((code for code in codes if code is not None), None))
+    return Failure(causes_first[:MOST_SHOWN], next((code for code in codes if code is not None), None))
 
 
-def _read_tail(logs: Logs, name: str) -> str:
+def _read(logs: Logs, name: str, offset: int, limit: int) -> str:
     try:
-        log: Log = logs.open(name)
-        return log.read(max(0, log.size - TAIL_BYTES), TAIL_BYTES).decode("utf-8", "replace")
+        return logs.read(name, offset, limit).decode("utf-8", "replace")
     except NoSuchLog:
         return ""
