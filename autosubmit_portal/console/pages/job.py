@@ -22,6 +22,7 @@ from autosubmit_portal.console.addresses import find_experiment, find_job
 from autosubmit_portal.console.pages.logs import LogPages
 from autosubmit_portal.console.pages.saved_views import SavedViewPages
 from autosubmit_portal.console.parts import actions, filters, job_filters, job_list, presentation
+from autosubmit_portal.console.parts.attempts import list_attempts
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from autosubmit_portal.console.parts.chosen import choose_experiment, get_chosen_experiment
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
@@ -189,6 +190,7 @@ class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
         parents = obj.parent_edges.select_related("parent").order_by("parent__name")
         children = obj.child_edges.select_related("child").order_by("child__name")
         sent_with, planned = apply_plan(obj.experiment, obj)
+        logs = self.get_logs_context(request, obj, default=choose_log(obj))
         return {
             "job": obj,
             "sent_with": [(title, sent_with[name], name in planned) for title, name in SENT_WITH],
@@ -199,7 +201,8 @@ class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
             "children": [of(obj.experiment, edge.child) for edge in children[: MOST_RELATIVES + 1]],
             "most_relatives": MOST_RELATIVES,
             "blocked": find_obstacles(obj),
-            "logs": self.get_logs_context(request, obj, default=choose_log(obj)),
+            "logs": logs,
+            "attempts": list_attempts(obj, logs.get("files", [])),
             **make_notes_context(request, obj.experiment, obj.name),
         }
 
