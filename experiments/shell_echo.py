@@ -34,6 +34,11 @@ def _is_echo(line: str, echoed: Counter[str]) -> bool:
     return _is_shell(written)
 
 
+def is_echo_like(line: str) -> bool:
+    """Answer whether a line looks like what the shell echoes, whatever the script is."""
+    return _TRACE.match(line) is not None or _is_shell(line.rstrip())
+
+
 def _is_shell(line: str) -> bool:
     """Answer whether no program writes such a line: files that a script sources are echoed too, and it may be gone."""
     return line.endswith(";;") or ">&2" in line or line.lstrip().startswith(("echo ", "printf "))
