@@ -228,6 +228,47 @@ def test_a_failed_job_whose_logs_are_gone_is_not_explained(as_viewer: Client, lo
     assert "Why it failed" not in text_of(page)
 
 
+def why(client: Client, job: Job) -> str:
+    return text_of(client.get(page_of("jobs_job", job.pk) + "why/"))
+
+
+def test_why_a_job_failed_is_told_in_one_line(as_viewer: Client, logs: Path, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(status="FAILED", err_log="a000_SIM.1.err")
+    (logs / "a000_SIM.1.err").write_bytes(b"<x>: Permission denied\n+ exit 7\n")
+    assert why(as_viewer, job) == (
+        '<b>Permission denied</b> <span class="code">&lt;x&gt;: Permission denied</span>'
+        ' <span class="quiet">Exit code 7</span>\n'
+    )
+
+
+def test_a_job_that_failed_for_no_known_reason_tells_its_last_error(as_viewer: Client, logs: Path, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(status="FAILED", err_log="a000_SIM.1.err")
+    (logs / "a000_SIM.1.err").write_bytes(b"ERROR: first\nERROR: odd\nend\n+ echo 'ERROR: x'\n")
+    assert why(as_viewer, job) == '<span class="code">ERROR: odd</span>\n'
+
+
+def test_what_a_failure_has_told_is_kept_until_the_job_fails_anew(as_viewer: Client, logs: Path, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(status="FAILED", err_log="a000_SIM.1.err")
+    assert why(as_viewer, job) == "\n"  # not fetched yet
+    (logs / "a000_SIM.1.err").write_bytes(b"ERROR: odd\n")
+    assert "odd" in why(as_viewer, job)
+    (logs / "a000_SIM.1.err").write_bytes(b"ERROR: new\n")
+    assert "odd" in why(as_viewer, job)
+    Job.objects.filter(pk=job.pk).update(fail_count=1)
+    assert "new" in why(as_viewer, job)
+
+
+def test_why_a_job_failed_is_not_known_while_its_site_is_silent(as_viewer: Client, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(status="FAILED", err_log="a000_SIM.1.err")
+    assert "The logs cannot be read: " in why(as_viewer, job)
+
+
+def test_the_page_of_an_experiment_asks_why_its_jobs_failed(as_viewer: Client, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(status="FAILED")
+    asked = f'hx-get="{page_of("jobs_job", job.pk)}why/"'
+    assert asked in text_of(as_viewer.get(page_of("experiments_experiment", job.experiment_id)))
+
+
 JOB_DATA = """
 CREATE TABLE job_data (id INTEGER PRIMARY KEY, job_name TEXT, run_id INTEGER, status TEXT, submit INTEGER,
     start INTEGER, finish INTEGER, job_id INTEGER, out TEXT, err TEXT);

@@ -10,6 +10,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -32,7 +33,7 @@ from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
 from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
-from experiments.failures import Failure, explain
+from experiments.failures import Failure, explain, explain_briefly
 from experiments.models import Experiment, annotate_active_action
 from experiments.planned import apply_plan
 from jobs.autosubmit.statuses import NOT_SENT
@@ -170,6 +171,15 @@ class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
         """The logs are those of the job."""
         return obj.experiment, obj
 
+    def why_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Answer why a job failed, in one line: a part of pages that do not wait for its logs."""
+        job = self.get_visible_object(request, object_id)
+        try:
+            failure, problem = explain_briefly(job.experiment, job), ""
+        except BrokenStore as error:
+            failure, problem = Failure(), presentation.translate(error)
+        return TemplateResponse(request, "admin/portal/why.html", {"failure": failure, "problem": problem})
+
     def get_subject(self, obj: Job) -> actions.Subject:
         """The experiment, with this job chosen."""
         return make_subject([obj])
@@ -214,6 +224,7 @@ class JobAdmin(SavedViewPages, LogPages, RequestPages, ReadOnlyAdmin):
             path("request/<str:name>/", view(self.bulk_view), name="jobs_job_bulk"),
             path("request/<str:name>/preview/", view(require_POST(self.bulk_preview_view))),
             path("request/<str:name>/form/", view(require_POST(self.bulk_form_view)), name="jobs_job_bulk_form"),
+            self.make_row_url("why", self.why_view),
             *super().get_urls(),
         ]
 
