@@ -31,7 +31,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What the logs of a failed job tell, the most certain first, and the exit code of its script where they do.
+    """What the logs of a failed job tell, the best first, and the exit code of its script where they do.
 
     `line` is the one that tells most: that of the first explanation, else the last that speaks of an error.
     """
