@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from experiments.autosubmit.plain_data import BadData, parse_strict_yaml
+from experiments.shell_echo import list_own_lines
 
 OWN = Path(__file__).with_name("failure_reasons.yml")
 MOST_SHOWN = 3
 LONGEST_LINE = 300
-_FIELDS = {"title", "texts", "meaning", "advice", "shows", "sites"}
+_FIELDS = {"title", "texts", "meaning", "advice", "shows", "sites", "aftermath"}
 _WRITTEN = ("title", "meaning", "advice")
 _LINE, _END_OF_BLOCK = "line", "end of block"
 
@@ -26,7 +27,10 @@ class BadCatalogue(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """An entry: any of `texts` (in lower case) in a log tells it; blank `sites` are all sites."""
+    """An entry: any of `texts` (in lower case) in a log tells it; blank `sites` are all sites.
+
+    `is_aftermath` is of what other failures bring about, `is_added` of entries of an institution.
+    """
 
     name: str
     title: str
@@ -35,14 +39,17 @@ class Reason:
     texts: tuple[str, ...]
     shows: str = _LINE
     sites: tuple[str, ...] = ()
+    is_aftermath: bool = False
+    is_added: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A reason, and the line of a log that tells it."""
+    """A reason, the line of a log that tells it, and its place among the lines that the shell did not echo."""
 
     reason: Reason
     line: str
+    place: int
 
 
 @cache
@@ -51,43 +58,51 @@ def load(more: Path | None = None) -> tuple[Reason, ...]:
 
     An entry of the institution replaces one of the portal that has its name. Raises BadCatalogue.
     """
-    added = parse(_read(more)) if more else ()
+    added = parse(_read(more), is_added=True) if more else ()
     names = {reason.name for reason in added}
     return (*added, *(reason for reason in parse(OWN.read_text()) if reason.name not in names))
 
 
-def parse(text: str) -> tuple[Reason, ...]:
-    """Return the entries of a catalogue. Raises BadCatalogue."""
+def parse(text: str, *, is_added: bool = False) -> tuple[Reason, ...]:
+    """Return the entries of a catalogue, which an institution may have added. Raises BadCatalogue."""
     try:
         entries = parse_strict_yaml(text)
     except BadData as error:
         raise BadCatalogue(f"It is not read: {error}") from error
-    return tuple(_take(name, entry) for name, entry in entries.items())
+    return tuple(_take(name, entry, is_added=is_added) for name, entry in entries.items())
 
 
-def find(log: str, reasons: Sequence[Reason], site: str = "") -> list[Finding]:
-    """Return what the text of a log tells, the most certain first and at most MOST_SHOWN.
+def find(log: str, reasons: Sequence[Reason], site: str = "", script: str = "") -> list[Finding]:
+    """Return what the text of a log tells, at most MOST_SHOWN: of each reason the last line that tells it.
 
-    Of each reason it is the last line that tells it. `site` is the slug of where the job ran.
+    Reasons of an institution come first, then those that stand nearest the end, of the same line in their order. What
+    other failures bring about comes last. `site` is the slug of where the job ran, `script` what the shell may have
+    echoed.
     """
-    lines = log.splitlines()
+    lines = list_own_lines(log, script)
     lowered = [line.lower() for line in lines]
-    found = (_find_one(lines, lowered, reason) for reason in reasons if not reason.sites or site in reason.sites)
-    return [finding for finding in found if finding][:MOST_SHOWN]
+    told = (_find_one(lines, lowered, reason) for reason in reasons if not reason.sites or site in reason.sites)
+    found = sorted((finding for finding in told if finding), key=_rank)
+    causes = {finding.place for finding in found if not finding.reason.is_aftermath}
+    return [one for one in found if not one.reason.is_aftermath or one.place not in causes][:MOST_SHOWN]
+
+
+def _rank(finding: Finding) -> tuple[bool, bool, int]:
+    return finding.reason.is_aftermath, not finding.reason.is_added, -finding.place
 
 
 def _find_one(lines: Sequence[str], lowered: Sequence[str], reason: Reason) -> Finding | None:
     for number in range(len(lines) - 1, -1, -1):
         if any(text in lowered[number] for text in reason.texts):
-            shown = _find_end_of_block(lines, number) if reason.shows == _END_OF_BLOCK else lines[number]
-            return Finding(reason, shown.strip()[:LONGEST_LINE])
+            place = _find_end_of_block(lines, number) if reason.shows == _END_OF_BLOCK else number
+            return Finding(reason, lines[place].strip()[:LONGEST_LINE], place)
     return None
 
 
-def _find_end_of_block(lines: Sequence[str], begin: int) -> str:
-    """Return the first line after `begin` that is neither indented nor blank; the first itself if there is none."""
-    after = (line for line in lines[begin + 1 :] if line.strip() and not line[0].isspace())
-    return next(after, lines[begin])
+def _find_end_of_block(lines: Sequence[str], begin: int) -> int:
+    """Return the place of the first line after `begin` that is neither indented nor blank; without one `begin`."""
+    after = range(begin + 1, len(lines))
+    return next((place for place in after if lines[place].strip() and not lines[place][0].isspace()), begin)
 
 
 def _read(path: Path) -> str:
@@ -97,19 +112,22 @@ def _read(path: Path) -> str:
         raise BadCatalogue(f"It cannot be read: {error}") from error
 
 
-def _take(name: str, entry: Any) -> Reason:
+def _take(name: str, entry: Any, *, is_added: bool) -> Reason:
     if not isinstance(entry, dict):
         raise BadCatalogue(f"“{name}” must be a mapping with {', '.join(sorted(_FIELDS))}.")
     unknown = sorted(str(field) for field in entry.keys() - _FIELDS)
     if unknown:
         raise BadCatalogue(f"{name}: “{unknown[0]}” is no field. There are {', '.join(sorted(_FIELDS))}.")
-    written = {field: _take_text(entry.get(field), f"{name}: “{field}”") for field in _WRITTEN}
+    title, meaning, advice = (_take_text(entry.get(field), f"{name}: “{field}”") for field in _WRITTEN)
     shows = entry.get("shows", _LINE)
     if shows not in (_LINE, _END_OF_BLOCK):
         raise BadCatalogue(f"{name}: “shows” must be “{_LINE}” or “{_END_OF_BLOCK}”.")
     texts = tuple(text.lower() for text in _take_texts(entry.get("texts"), f"{name}: “texts”"))
     sites = tuple(_take_texts(entry["sites"], f"{name}: “sites”")) if "sites" in entry else ()
-    return Reason(name, **written, texts=texts, shows=shows, sites=sites)
+    aftermath = entry.get("aftermath", False)
+    if not isinstance(aftermath, bool):
+        raise BadCatalogue(f"{name}: “aftermath” must be true or false.")
+    return Reason(name, title, meaning, advice, texts, shows, sites, aftermath, is_added)
 
 
 def _take_texts(value: Any, where: str) -> Iterator[str]:

@@ -45,6 +45,13 @@ class Logs:
         log.read(0, 0)
         return log
 
+    def read(self, name: str, offset: int, limit: int) -> bytes:
+        """Return at most `limit` bytes of a log, asking once; a negative `offset` is from the end.
+
+        Raises NoSuchLog and BrokenStore.
+        """
+        return Log(self, name).read(offset, limit)
+
     def find_paths(self) -> dict[str, str]:
         """Return where the logs of the newest attempt are, by their names; without those that cannot be read."""
         document = reads.read_document(self.experiment, "log paths", self.names)

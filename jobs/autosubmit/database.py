@@ -48,19 +48,31 @@ class UnreadableDatabase(Exception):
 
 
 def read_rows(
-    source: Source, table: str, columns: Sequence[str], clause: str = "", *, most_bytes: int = MAX_BYTES
+    source: Source,
+    table: str,
+    columns: Sequence[str],
+    clause: str = "",
+    values: Sequence[str] = (),
+    *,
+    most_bytes: int = MAX_BYTES,
 ) -> list[dict[str, Any]]:
     """Return a table's rows by column name, with those of `columns` that this version of Autosubmit has.
 
-    `table`, `columns` and `clause` are constants of the caller, never text from outside. Texts of more than
-    `most_bytes` in a file are refused. Raises FileNotFoundError when there is no such file, or no such table in
-    PostgreSQL, OSError and UnreadableDatabase for all else.
+    `table`, `columns` and `clause` are constants of the caller, never text from outside; `values` are those of the
+    question marks in `clause`. Texts of more than `most_bytes` in a file are refused. Raises FileNotFoundError when
+    there is no such file, or no such table in PostgreSQL, OSError and UnreadableDatabase for all else.
     """
-    return list(iterate_rows(source, table, columns, clause, most_bytes=most_bytes))
+    return list(iterate_rows(source, table, columns, clause, values, most_bytes=most_bytes))
 
 
 def iterate_rows(
-    source: Source, table: str, columns: Sequence[str], clause: str = "", *, most_bytes: int = MAX_BYTES
+    source: Source,
+    table: str,
+    columns: Sequence[str],
+    clause: str = "",
+    values: Sequence[str] = (),
+    *,
+    most_bytes: int = MAX_BYTES,
 ) -> Iterator[dict[str, Any]]:
     """Yield what `read_rows` returns, one by one, for a table that is too long to be held. Raises as it does.
 
@@ -68,10 +80,10 @@ def iterate_rows(
     """
     if isinstance(source, Schema):
         with _explain_errors(postgres.Error):
-            yield from postgres.read_rows(source, table, columns, clause)
+            yield from postgres.read_rows(source, table, columns, clause.replace("?", "%s"), values)
         return
     with open_database(source) as connection:
-        yield from select_rows(connection, table, columns, clause, most_bytes=most_bytes)
+        yield from select_rows(connection, table, columns, clause, values, most_bytes=most_bytes)
 
 
 def read_rows_of_tables(

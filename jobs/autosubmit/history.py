@@ -116,8 +116,25 @@ class PastAttempt:
         return max(0, self.finish - self.start) if self.start and self.finish else 0
 
 
+@dataclass(frozen=True, slots=True)
+class JobAttempt:
+    """One attempt at a certain job, a row of `job_data`: instants as of `PastAttempt`, logs are bare file names."""
+
+    run_id: Annotated[int, Column(to_count)]
+    status: Annotated[str, Column(to_word)]
+    submit: Annotated[int, Column(lambda value: max(0, to_number(value, YEAR_9999)))]
+    start: Annotated[int, Column(lambda value: max(0, to_number(value, YEAR_9999)))]
+    finish: Annotated[int, Column(lambda value: max(0, to_number(value, YEAR_9999)))]
+    remote_id: Annotated[int | None, Column(to_identifier, "job_id")]
+    out_log: Annotated[str, Column(to_text, "out")]
+    err_log: Annotated[str, Column(to_text, "err")]
+
+
 MOST_PAST_ATTEMPTS = 100_000
 """Of more only the newest are read: an answer holds all at once."""
+
+MOST_JOB_ATTEMPTS = 1_000
+"""The same of the attempts at one job."""
 
 # Not `metadata`, the whole configuration as JSON, nor `platform_output`: they are long.
 TIMES_COLUMNS = tuple(list_columns(JobTimes))
@@ -135,6 +152,13 @@ def read_past_attempts(source: Source) -> list[PastAttempt]:
     newest = f"ORDER BY id DESC LIMIT {MOST_PAST_ATTEMPTS}"
     found = _read(source, "job_data", [*list_columns(PastAttempt)], newest)
     return [read_record(PastAttempt, row) for row in reversed(found)]
+
+
+def read_job_attempts(source: Source, job: str) -> list[JobAttempt]:
+    """Return the attempts at a job, the oldest first, at most MOST_JOB_ATTEMPTS. Raises UnreadableHistory."""
+    newest = f"WHERE job_name = ? ORDER BY id DESC LIMIT {MOST_JOB_ATTEMPTS}"
+    found = _read(source, "job_data", [*list_columns(JobAttempt)], newest, [job])
+    return [read_record(JobAttempt, row) for row in reversed(found)]
 
 
 def read_newest_rows(source: Source) -> dict[str, tuple[Any, ...]]:
@@ -173,9 +197,11 @@ def read_run_configuration(source: Source, run_id: int) -> str | None:
     return metadata if isinstance(metadata, str) else ""
 
 
-def _read(source: Source, table: str, columns: Sequence[str], clause: str) -> list[dict[str, Any]]:
+def _read(
+    source: Source, table: str, columns: Sequence[str], clause: str, values: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     try:
-        return read_rows(source, table, columns, clause)
+        return read_rows(source, table, columns, clause, values)
     except FileNotFoundError:
         return []
     except (UnreadableDatabase, OSError) as error:

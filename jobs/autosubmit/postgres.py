@@ -59,10 +59,12 @@ class Changes:
 NO_CHANGES = Changes()
 
 
-def read_rows(schema: Schema, table: str, columns: Sequence[str], clause: str = "") -> list[dict[str, Any]]:
+def read_rows(
+    schema: Schema, table: str, columns: Sequence[str], clause: str = "", values: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Return a table's rows, as `jobs.autosubmit.database.read_rows` does; of the table of all pickles one row.
 
-    Raises FileNotFoundError and Error.
+    `values` are those of each `%s` in `clause`. Raises FileNotFoundError and Error.
     """
     is_of_all = table == _PICKLES
     with _connect(schema.url, "" if is_of_all else schema.expid) as connection:
@@ -73,7 +75,7 @@ def read_rows(schema: Schema, table: str, columns: Sequence[str], clause: str = 
         query = f"SELECT {chosen} FROM {table} "  # noqa: S608 - constants of the caller
         if is_of_all:
             return _fetch_all(connection, query + "WHERE expid = %s", schema.expid)
-        return _fetch_all(connection, query + clause)
+        return _fetch_all(connection, query + clause, *values)
 
 
 def list_tables(schema: Schema) -> set[str]:

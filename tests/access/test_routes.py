@@ -158,6 +158,7 @@ GET   jobs                                                     302 302 200 200
 POST  jobs                                                               302 302 200 200
 GET   experiments/<job_key:object_id>                             302 302 404 200
 GET   experiments/<job_key:object_id>/log/<str:name>                      302 302 404 404
+GET   experiments/<job_key:object_id>/why                                 302 302 404 200
 GET   experiments/<job_key:object_id>/request/<str:name>                  302 302 404 403
 POST  experiments/<job_key:object_id>/request/<str:name>                 302 302 404 403
 POST  experiments/<job_key:object_id>/request/<str:name>/preview         302 302 404 200

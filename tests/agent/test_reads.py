@@ -20,7 +20,7 @@ from tests.support.small_stores import make_store
 from tests.support.waiting import wait_for
 
 RUNS = """
-CREATE TABLE job_data (id INTEGER PRIMARY KEY, job_name TEXT);
+CREATE TABLE job_data (id INTEGER PRIMARY KEY, job_name TEXT, status TEXT);
 CREATE TABLE experiment_run (run_id INTEGER PRIMARY KEY, metadata TEXT);
 INSERT INTO experiment_run VALUES (1, '{"MODEL": {"STEPS": 4, "PASSWORD": "old"}}'), (2, NULL);
 """
@@ -144,6 +144,7 @@ def test_metrics_are_read(channel: Channel) -> None:
 
 def test_attempts_are_read(channel: Channel) -> None:
     assert read_document(channel, "attempts") == {"attempts": []}
+    assert read_document(channel, "job attempts", job="a000_SIM") == {"attempts": []}
 
 
 def test_logs_are_listed(channel: Channel) -> None:

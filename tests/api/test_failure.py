@@ -43,6 +43,13 @@ def test_reasons_of_an_institution_are_told(as_viewer: Client, logs: Path, tmp_p
     assert [reason["title"] for reason in as_viewer.get(ADDRESS).json()["reasons"]] == ["X"]
 
 
+def test_what_the_shell_echoes_of_the_script_is_no_reason(as_viewer: Client, logs: Path) -> None:
+    script = "if test x; then\n  fail Out of memory\nfi\n"
+    (logs.parent / "a000_SIM.cmd").write_text(script)
+    (logs / "sim.err").write_text(f"{script}+ test x\nx: Permission denied\n+ exit 1\n")
+    assert [reason["name"] for reason in as_viewer.get(ADDRESS).json()["reasons"]] == ["permission"]
+
+
 def test_a_job_that_has_not_failed_has_no_reason(as_viewer: Client, logs: Path) -> None:
     (logs / "sim.err").write_bytes(b"MemoryError\n")
     Job.objects.update(status="COMPLETED")

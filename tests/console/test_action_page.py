@@ -79,7 +79,7 @@ def test_a_line_that_goes_on_replaces_its_beginning(as_viewer: Client, experimen
 
 
 def test_what_is_there_is_shown_though_its_line_has_no_end(as_viewer: Client, experiment: Experiment) -> None:
-    assert unfinished("FATAL") in page(as_viewer, running(experiment, b"FATAL"))
+    assert unfinished("BEGUN") in page(as_viewer, running(experiment, b"BEGUN"))
 
 
 def test_a_character_that_is_not_whole_yet_waits_for_its_rest(as_viewer: Client, experiment: Experiment) -> None:

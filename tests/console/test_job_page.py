@@ -6,12 +6,13 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import strip_tags
 
 from autosubmit_portal.access.roles import Role
 from experiments.models import Experiment, Site
 from jobs.models import Job
 from tests.console.pages import page_of, text_of
-from tests.support import factories
+from tests.support import factories, stores
 from tests.support.stores.written import write_store
 
 # Other tests ask the same of PostgreSQL, tests/test_queries.py first of all.
@@ -231,6 +232,105 @@ def test_a_failed_job_whose_logs_are_gone_is_not_explained(as_viewer: Client, lo
     page = as_viewer.get(page_of("jobs_job", job.pk))
     assert page.status_code == 200
     assert "Why it failed" not in text_of(page)
+
+
+def why(client: Client, job: Job) -> str:
+    return text_of(client.get(page_of("jobs_job", job.pk) + "why/"))
+
+
+def test_why_a_job_failed_is_told_in_one_line(as_viewer: Client, logs: Path, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(status="FAILED", err_log="a000_SIM.1.err")
+    (logs / "a000_SIM.1.err").write_bytes(b"<x>: Permission denied\n+ exit 7\n")
+    assert why(as_viewer, job) == (
+        '<b>Permission denied</b> <span class="code">&lt;x&gt;: Permission denied</span>'
+        ' <span class="quiet">Exit code 7</span>\n'
+    )
+
+
+def test_a_job_that_failed_for_no_known_reason_tells_its_last_error(as_viewer: Client, logs: Path, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(status="FAILED", err_log="a000_SIM.1.err")
+    (logs / "a000_SIM.1.err").write_bytes(b"ERROR: first\nERROR: odd\nend\n+ echo 'ERROR: x'\n")
+    assert why(as_viewer, job) == '<span class="code">ERROR: odd</span>\n'
+
+
+def test_what_a_failure_has_told_is_kept_until_the_job_fails_anew(as_viewer: Client, logs: Path, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(status="FAILED", err_log="a000_SIM.1.err")
+    assert why(as_viewer, job) == "\n"  # not fetched yet
+    (logs / "a000_SIM.1.err").write_bytes(b"ERROR: odd\n")
+    assert "odd" in why(as_viewer, job)
+    (logs / "a000_SIM.1.err").write_bytes(b"ERROR: new\n")
+    assert "odd" in why(as_viewer, job)
+    Job.objects.filter(pk=job.pk).update(fail_count=1)
+    assert "new" in why(as_viewer, job)
+
+
+def test_why_a_job_failed_is_not_known_while_its_site_is_silent(as_viewer: Client, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(status="FAILED", err_log="a000_SIM.1.err")
+    assert "The logs cannot be read: " in why(as_viewer, job)
+
+
+def test_the_page_of_an_experiment_asks_why_its_jobs_failed(as_viewer: Client, job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(status="FAILED")
+    asked = f'hx-get="{page_of("jobs_job", job.pk)}why/"'
+    assert asked in text_of(as_viewer.get(page_of("experiments_experiment", job.experiment_id)))
+
+
+JOB_DATA = """
+CREATE TABLE job_data (id INTEGER PRIMARY KEY, job_name TEXT, run_id INTEGER, status TEXT, submit INTEGER,
+    start INTEGER, finish INTEGER, job_id INTEGER, out TEXT, err TEXT);
+INSERT INTO job_data VALUES
+    (1, 'a000_SIM', 1, 'FAILED', 1796096857, 1796096857, 1796096860, 9160,
+     'a000_SIM.20261201034737.out', 'a000_SIM.20261201034737.err'),
+    (2, 'a000_POST', 1, 'FAILED', 1796096857, 1796096857, 1796096860, 9170, '', ''),
+    (3, 'a000_SIM', 1, 'FAILED', 1796096861, 1796096861, 1796096863, 9365,
+     'a000_SIM.20261201034741.out_attempt_1', 'a000_SIM.20261201034741.err_attempt_1');
+"""
+
+
+@pytest.fixture
+def tried(logs: Path, job: Job) -> Path:
+    """The folder of the logs of a job that was tried twice; Autosubmit names its second log by another second."""
+    stores.make_database(logs.parents[2] / "job_data_a000.db", JOB_DATA)
+    for name in ("20261201034737.err", "20261201034743.err_attempt_1", "cmd.err.2"):
+        (logs / f"a000_SIM.{name}").write_bytes(b"x")
+    Job.objects.filter(pk=job.pk).update(status="FAILED", err_log="a000_SIM.20261201034741.err_attempt_1")
+    return logs
+
+
+def cells_of(page: str, begin: str) -> list[list[str]]:
+    """Return the words in the rows of the table after these words."""
+    body = page.partition(begin)[2].partition("<tbody>")[2].partition("</tbody>")[0]
+    return [[strip_tags(cell).strip() for cell in row.split("</td>")[:-1]] for row in body.split("</tr>")[:-1]]
+
+
+def test_all_attempts_at_a_job_are_listed_with_their_logs(as_viewer: Client, tried: Path, job: Job) -> None:
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+    rows = cells_of(page, 'id="attempts-title"')
+    assert [[row[0], row[1], row[2], row[5], row[6], row[7]] for row in rows] == [
+        ["2", "1", "FAILED", "2 s", "9365", "err"],
+        ["1", "1", "FAILED", "3 s", "9160", "err"],
+    ]
+    assert '<a href="?log=a000_SIM.20261201034737.err#log" aria-label="err of attempt 1">' in page
+
+
+def test_a_log_is_labelled_with_its_attempt(as_viewer: Client, tried: Path, job: Job) -> None:
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+    labels = {row[0]: row[2] for row in cells_of(page, "table-box log-files")}
+    assert labels == {
+        "a000_SIM.20261201034737.err": "1",
+        "a000_SIM.20261201034743.err_attempt_1": "2",
+        "a000_SIM.cmd.err.2": "–",
+        "a000_SIM.1.out": "–",
+    }
+
+
+def test_a_job_that_was_tried_once_lists_no_attempts(as_viewer: Client, logs: Path, job: Job) -> None:
+    assert "attempts-title" not in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+
+
+def test_a_history_that_cannot_be_read_says_why_there_are_no_attempts(as_viewer: Client, tried: Path, job: Job) -> None:
+    (tried.parents[2] / "job_data_a000.db").write_bytes(b"no database" * 200)
+    assert "The attempts cannot be read: The history" in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
 
 
 def exit_code_of(page: str) -> str:

@@ -109,6 +109,13 @@ def test_new_failures_need_somebody_and_the_button_opens_the_job(as_viewer: Clie
     assert need.button_address == f"/experiments/{make_job_key(failed)}/"
 
 
+def test_a_failure_asks_for_its_reason_when_it_is_seen(as_viewer: Client, experiment: Experiment) -> None:
+    Experiment.objects.update(failed_at=timezone.now())
+    failed = experiment.jobs.get(status="FAILED")
+    asked = f'hx-get="/experiments/{make_job_key(failed)}/why/" hx-trigger="intersect once"'
+    assert asked in text_of(as_viewer.get(NOW))
+
+
 def test_failures_of_last_week_are_no_news(as_viewer: Client, experiment: Experiment) -> None:
     Experiment.objects.update(failed_at=timezone.now() - 7 * 24 * HOUR)
     assert needs(as_viewer) == []

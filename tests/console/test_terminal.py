@@ -22,6 +22,48 @@ def reader(data: bytes) -> output.Read:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "Traceback (most recent call last):",
+        "json.decoder.JSONDecodeError: Expecting value",
+        "KeyError",
+        "[ERROR] 2026-12-01 In Configuration files:",
+        "\x1b[31m[CRITICAL] no\x1b[0m",
+        "\x1b[31mERROR x\x1b[0m",
+        "srun: error: n1: task 0",
+        "cat: x: No such file or directory",
+        "+ exit 137",
+    ],
+)
+def test_a_line_that_tells_of_an_error_is_marked(line: str) -> None:
+    html = render_html(f"before\n{line}\nafter\n".encode())
+    assert html.startswith('before\n<span class="error-line">')
+    assert html.endswith("\n</span>after\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0 errors, no error handler",
+        "writing to error.log and stderr",
+        "+ exit 0",
+        "+ echo 'error: x'",
+        'fc1) echo "slurmstepd: error: Detected 1 oom-kill event(s)" >&2; exit 137;;',
+        "[WARNING] created from scratch due: [Errno 2] No such file or directory",
+        "    exit $AS_EXIT_CODE",
+    ],
+)
+def test_another_line_is_not_marked(line: str) -> None:
+    assert "error-line" not in render_html(f"before\n{line}\nafter\n".encode())
+
+
+def test_a_colour_goes_on_through_a_line_that_tells_of_an_error() -> None:
+    red = '<span class="ansi-31">{}</span>'
+    error = f'<span class="error-line">{red.format("error: x" + chr(10))}</span>'
+    assert render_html(b"\x1b[31ma\nerror: x\nb\x1b[0m\nc") == red.format("a\n") + error + red.format("b") + "\nc"
+
+
+@pytest.mark.parametrize(
     ("data", "html"),
     [
         (b"10 %\r20 %\rdone\n", "done\n"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from experiments.failure_reasons import LONGEST_LINE, MOST_SHOWN, BadCatalogue, find, load, parse
+from tests.experiments.test_shell_echo import LIMIT, MISSING, OOM, SCRIPT, TRACEBACK, write_log
 
 ENTRY = "odd: {title: Odd, texts: [Odd thing], meaning: It is odd., advice: Look at it.}\n"
 
@@ -49,10 +50,41 @@ def test_of_a_reason_its_last_line_is_shown() -> None:
     assert told("a: Permission denied\nb: PERMISSION DENIED\nend")[0][1] == "b: PERMISSION DENIED"
 
 
-def test_few_reasons_are_shown_the_most_certain_first() -> None:
-    log = "command not found\nNo such file or directory\nPermission denied\nOut of memory\n"
-    assert [name for name, _ in told(log)] == ["out-of-memory", "missing-input", "permission"]
+def test_few_reasons_are_shown_the_nearest_to_the_end_first() -> None:
+    log = "Out of memory\ncommand not found\nNo such file or directory\nPermission denied\n"
+    assert [name for name, _ in told(log)] == ["permission", "missing-input", "missing-program"]
     assert len(told(log)) == MOST_SHOWN
+
+
+def test_what_a_failure_brings_about_is_shown_last() -> None:
+    log = "MemoryError\nsrun: error: n1: task 3: Exited with exit code 1\nslurmstepd: *** STEP 1.0 CANCELLED AT 12:00\n"
+    assert [name for name, _ in told(log)] == ["out-of-memory", "cancelled", "program-error"]
+
+
+def test_a_cause_and_what_it_brings_about_in_one_line_are_one_reason() -> None:
+    log = "slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***"
+    assert [name for name, _ in told(log)] == ["time-limit"]
+
+
+@pytest.mark.parametrize(
+    ("member", "reason"),
+    [
+        ("fc1", ("out-of-memory", OOM)),
+        ("fc2", ("python-error", TRACEBACK.splitlines()[-1])),
+        ("fc3", ("time-limit", LIMIT)),
+        ("fc4", ("missing-input", MISSING)),
+    ],
+)
+def test_what_the_shell_echoes_of_the_script_is_no_reason(member: str, reason: tuple[str, str]) -> None:
+    found = find(write_log(member), load(), script=SCRIPT.format(member=member))
+    assert [(finding.reason.name, finding.line) for finding in found] == [reason]
+
+
+def test_a_reason_of_an_institution_is_shown_before_those_nearer_the_end(tmp_path: Path) -> None:
+    more = tmp_path / "reasons.yml"
+    more.write_text(ENTRY)
+    found = find("odd thing\nPermission denied\n", load(more))
+    assert [finding.reason.name for finding in found] == ["odd", "permission"]
 
 
 def test_a_long_line_is_cut() -> None:
@@ -86,11 +118,12 @@ def test_a_reason_of_a_site_is_for_that_site_only() -> None:
     [
         ("- a list", "mapping"),
         ("odd: a text", "“odd” must be a mapping"),
-        (ENTRY.replace("title: Odd", "titel: Odd"), "odd: “titel” is no field. There are advice, meaning, "),
+        (ENTRY.replace("title: Odd", "titel: Odd"), "odd: “titel” is no field. There are advice, aftermath, meaning, "),
         (ENTRY.replace("title: Odd", "title: ' '"), "odd: “title” must be a text that is not blank"),
         (ENTRY.replace("[Odd thing]", "[]"), "odd: “texts” must be a list of texts, with at least one"),
         (ENTRY.replace("[Odd thing]", "[7]"), "odd: “texts” must be a text that is not blank"),
         (ENTRY.replace("title:", "shows: all, title:"), "odd: “shows” must be “line” or “end of block”"),
+        (ENTRY.replace("title:", "aftermath: 1, title:"), "odd: “aftermath” must be true or false"),
         (ENTRY + ENTRY, "line 2"),
         ("odd: {", "line 2"),
     ],

@@ -4,13 +4,17 @@ from autosubmit_portal.access.sign_in import bearer
 from autosubmit_portal.api.http.conditional import kept_answers
 from autosubmit_portal.console import stamps
 from autosubmit_portal.console.pages.pictures import kept_pictures
-from experiments import performances
+from experiments import failures, performances
 
 
 def forget_answers() -> None:
-    """Have the API make every answer anew, the console every picture, and both read anew how experiments perform."""
+    """Have the API make every answer anew, the console every picture, and both read anew how experiments perform.
+
+    And why jobs failed.
+    """
     kept_answers._kept.clear()
     performances._kept.clear()
+    failures._kept.clear()
     kept_pictures.clear()
 
 

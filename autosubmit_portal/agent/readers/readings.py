@@ -28,7 +28,7 @@ from experiments.autosubmit.shown_configuration import (
     read_shown_run,
 )
 from experiments.autosubmit.store import BrokenStore, take_settled_fingerprint
-from jobs.autosubmit.history import read_past_attempts
+from jobs.autosubmit.history import read_job_attempts, read_past_attempts
 from jobs.autosubmit.logs.reader import ExperimentLogs, JobLogs, Log, Logs
 from jobs.autosubmit.logs.search import MAX_TEXT, search
 from jobs.autosubmit.user_metrics import read_metric_runs, read_metrics
@@ -73,6 +73,12 @@ def _read_metrics(place: Place, arguments: Message) -> Answer:
 def _read_attempts(place: Place, arguments: Message) -> Answer:
     refuse_others(arguments)
     found = read_past_attempts(place.store.history_database(place.expid))
+    return {}, make_document({"attempts": [astuple(attempt) for attempt in found]})
+
+
+def _read_job_attempts(place: Place, arguments: Message) -> Answer:
+    refuse_others(arguments, "job")
+    found = read_job_attempts(place.store.history_database(place.expid), _take_job(arguments))
     return {}, make_document({"attempts": [astuple(attempt) for attempt in found]})
 
 
@@ -146,6 +152,7 @@ READINGS: dict[str, Callable[[Place, Message], Answer]] = {
     "metric runs": _read_metric_runs,
     "metrics": _read_metrics,
     "attempts": _read_attempts,
+    "job attempts": _read_job_attempts,
     "logs": _list_logs,
     "log": _read_log,
     "log search": _search_log,

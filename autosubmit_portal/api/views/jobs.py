@@ -173,7 +173,7 @@ class JobViewSet(ExperimentPages, MirroredViewSet, RevalidatedViewSet):
     @operation(
         "explain_failure",
         "Explain why a job failed",
-        {200: answer(Failure, "What its logs tell, the most certain first; empty for a job that has not failed.")},
+        {200: answer(Failure, "What its logs tell, the nearest to the end first; empty for one that has not failed.")},
         parameters=[SiteQuery],
         errors=[503],
     )

@@ -10,6 +10,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -22,6 +23,7 @@ from autosubmit_portal.console.addresses import find_job
 from autosubmit_portal.console.pages.logs import LogPages
 from autosubmit_portal.console.pages.saved_views import SavedViewPages
 from autosubmit_portal.console.parts import actions, filters, job_filters, job_list, presentation
+from autosubmit_portal.console.parts.attempts import list_attempts
 from autosubmit_portal.console.parts.base import ReadOnlyAdmin, parse_number
 from autosubmit_portal.console.parts.chosen import get_chosen_experiment
 from autosubmit_portal.console.parts.columns import make_column, make_field_column
@@ -32,7 +34,7 @@ from autosubmit_portal.console.parts.request_pages import FormPage, RequestPages
 from autosubmit_portal.console.site import console
 from experiments.autosubmit.store import BrokenStore
 from experiments.catalogue.kinds import CATALOGUE, ActionKind, Target
-from experiments.failures import Failure, explain
+from experiments.failures import Failure, explain, explain_briefly
 from experiments.models import Experiment, annotate_active_action
 from experiments.planned import apply_plan
 from jobs.autosubmit.statuses import NOT_SENT
@@ -171,6 +173,15 @@ class JobAdmin(ExperimentLists, SavedViewPages, LogPages, RequestPages, ReadOnly
         """The logs are those of the job."""
         return obj.experiment, obj
 
+    def why_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Answer why a job failed, in one line: a part of pages that do not wait for its logs."""
+        job = self.get_visible_object(request, object_id)
+        try:
+            failure, problem = explain_briefly(job.experiment, job), ""
+        except BrokenStore as error:
+            failure, problem = Failure(), presentation.translate(error)
+        return TemplateResponse(request, "admin/portal/why.html", {"failure": failure, "problem": problem})
+
     def get_subject(self, obj: Job) -> actions.Subject:
         """The experiment, with this job chosen."""
         return make_subject([obj])
@@ -191,6 +202,7 @@ class JobAdmin(ExperimentLists, SavedViewPages, LogPages, RequestPages, ReadOnly
         parents = obj.parent_edges.select_related("parent").order_by("parent__name")
         children = obj.child_edges.select_related("child").order_by("child__name")
         sent_with, planned = apply_plan(obj.experiment, obj)
+        logs = self.get_logs_context(request, obj, default=choose_log(obj))
         return {
             "job": obj,
             "sent_with": [(title, sent_with[name], name in planned) for title, name in SENT_WITH],
@@ -201,7 +213,8 @@ class JobAdmin(ExperimentLists, SavedViewPages, LogPages, RequestPages, ReadOnly
             "children": [of(obj.experiment, edge.child) for edge in children[: MOST_RELATIVES + 1]],
             "most_relatives": MOST_RELATIVES,
             "blocked": find_obstacles(obj),
-            "logs": self.get_logs_context(request, obj, default=choose_log(obj)),
+            "logs": logs,
+            "attempts": list_attempts(obj, logs.get("files", [])),
             **make_notes_context(request, obj.experiment, obj.name),
         }
 
@@ -212,6 +225,7 @@ class JobAdmin(ExperimentLists, SavedViewPages, LogPages, RequestPages, ReadOnly
             path("request/<str:name>/", view(self.bulk_view), name="jobs_job_bulk"),
             path("request/<str:name>/preview/", view(require_POST(self.bulk_preview_view))),
             path("request/<str:name>/form/", view(require_POST(self.bulk_form_view)), name="jobs_job_bulk_form"),
+            self.make_row_url("why", self.why_view),
             *super().get_urls(),
         ]
 

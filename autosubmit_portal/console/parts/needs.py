@@ -37,7 +37,8 @@ _MILD = frozenset(("contradictory", "still_queue", "overdue"))
 class Need:
     """One thing that needs somebody: what it is called, what it is about, why, and the best button if there is one.
 
-    `acknowledges` is what somebody may say that they have seen of the `experiment`; blank where nobody can.
+    `failed_job` is one whose reason is told. `acknowledges` is what somebody may say that they have seen of the
+    `experiment`; blank where nobody can.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Need:
     since: datetime | None = None
     button: str = ""
     button_address: str = ""
+    failed_job: Job | None = None
     experiment: Experiment | None = None
     acknowledges: str = ""
     may_acknowledge: bool = False
@@ -120,6 +122,7 @@ def _describe_failure(user: Any, experiment: Any) -> Need:
     said = (
         gettext("{job} has failed.") if count == 1 else gettext("{count} jobs have failed, the last of them is {job}.")
     )
+    job = Job(experiment=experiment, name=experiment.failed_name)
     return Need(
         key=f"failed-{experiment.pk}",
         word=gettext("Failed"),
@@ -128,7 +131,8 @@ def _describe_failure(user: Any, experiment: Any) -> Need:
         address=_get_address(experiment),
         since=experiment.failed_at,
         button=gettext("Open the failed job"),
-        button_address=reverse("admin:jobs_job_change", args=[Job(experiment=experiment, name=experiment.failed_name)]),
+        button_address=reverse("admin:jobs_job_change", args=[job]),
+        failed_job=job,
         **_offer_acknowledgement(user, experiment, Acknowledged.FAILURE),
     )
 

@@ -1,9 +1,11 @@
-"""Terminal output as HTML, with colours as CSS classes."""
+"""Terminal output as HTML, with colours and lines that tell of errors as CSS classes."""
 
 import re
 
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
+
+from autosubmit_portal.console.parts.error_lines import split_by_errors
 
 _COLOUR = re.compile(r"\x1b\[([0-9;]*)m")
 _ERASE = re.compile(r"\x1b\[([02]?)K")
@@ -19,18 +21,33 @@ _SHOWN_CODES = frozenset(map(str, {1, *range(30, 38), *range(90, 98)}))
 def render_html(data: bytes) -> SafeString:
     """Return terminal output as HTML: escaped, colours as classes, every other control sequence dropped.
 
-    A carriage return goes back to the beginning of its line, which is then written over.
+    Lines that tell of an error have a class too. A carriage return goes back to the beginning of its line, which is
+    then written over.
     """
     text = _LINE_END.sub("\n", data.decode("utf-8", "replace"))
     if "\r" in text:
         text = _rewrite_lines(text)
     text = _CONTROL.sub("", _OTHER_SEQUENCE.sub("", text))
+    html, colour = "", ""
+    for is_error, lines in split_by_errors(text):
+        shown = _render_colours(colour + lines)
+        html += f'<span class="error-line">{shown}</span>' if is_error else shown
+        colour = _find_last_colour(lines, colour)
+    return mark_safe(html.replace("\x1b", ""))  # noqa: S308  # every part is escaped or a number of ours
+
+
+def _render_colours(text: str) -> str:
     parts = _COLOUR.split(text)
     html: list[str] = [escape(parts[0])]
     for codes, part in zip(parts[1::2], parts[2::2], strict=True):
         classes = " ".join(f"ansi-{code}" for code in _select_codes(codes))
         html.append(f'<span class="{classes}">{escape(part)}</span>' if classes and part else escape(part))
-    return mark_safe("".join(html).replace("\x1b", ""))  # noqa: S308  # every part is escaped or a number of ours
+    return "".join(html)
+
+
+def _find_last_colour(text: str, before: str) -> str:
+    """Return the colour in which a text ends that begins in the colour `before`."""
+    return next((found[0] for found in [*_COLOUR.finditer(text)][-1:]), before)
 
 
 def _select_codes(codes: str) -> list[str]:
@@ -42,7 +59,7 @@ def _rewrite_lines(text: str) -> str:
     lines, colour = [], ""
     for line in text.split("\n"):
         lines.append(_rewrite_line(line, colour) if "\r" in line else line)
-        colour = next((found[0] for found in [*_COLOUR.finditer(line)][-1:]), colour)
+        colour = _find_last_colour(line, colour)
     return "\n".join(lines)
 
 

@@ -319,5 +319,14 @@ def _parse_output(name: str) -> _Output | None:
     return _Output(found["kind"], int(found["attempt"] or 0), found["stamp"] or "") if found else None
 
 
+def is_log_of(name: str, recorded: str) -> bool:
+    """Answer whether a log may be the one that the history recorded as this: of the same kind and attempt, not older.
+
+    A log whose name does not say when it was sent is only of its own name.
+    """
+    output, file = _parse_output(recorded), _parse_output(name)
+    return _strip_suffix(name) == recorded or bool(output and file and file.stamp and output.may_be(name))
+
+
 def _get_command(name: str) -> str:
     return _STAMP.sub("", name).removesuffix(".log")

@@ -21,7 +21,7 @@ from experiments.autosubmit.store import (
 from experiments.mirror.site_mirror import SiteMirror
 from experiments.models import Experiment
 from jobs.autosubmit import postgres as reading
-from jobs.autosubmit.history import UnreadableHistory, read_runs
+from jobs.autosubmit.history import UnreadableHistory, read_job_attempts, read_runs
 from jobs.autosubmit.job_list import UnreadableJobList, read_dependencies
 from jobs.autosubmit.postgres import Schema
 from jobs.autosubmit.user_metrics import MetricRecord, read_metric_runs, read_metrics
@@ -105,6 +105,8 @@ def test_the_recorded_edges_and_history_are_read_whole(store: Store) -> None:
     times = read_newest_attempts(store.history_database("a001"))
     assert sorted(times) == sorted(f"a001_{name}" for name in stores.NAMES)
     assert {job.status for job in times.values()} == {"COMPLETED"}
+    found = read_job_attempts(store.history_database("a001"), f"a001_{stores.NAMES[0]}")
+    assert [attempt.status for attempt in found] == ["COMPLETED"]
 
 
 def test_wrappers_and_metrics_are_read_once_there_are_any(url: str, store: Store) -> None:

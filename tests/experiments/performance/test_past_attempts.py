@@ -7,8 +7,8 @@ import pytest
 from experiments import reads
 from experiments.autosubmit.store import BrokenStore
 from experiments.models import Experiment
-from experiments.past_attempts import read_past_attempts
-from jobs.autosubmit.history import MOST_PAST_ATTEMPTS, PastAttempt, UnreadableHistory
+from experiments.past_attempts import read_job_attempts, read_past_attempts
+from jobs.autosubmit.history import MOST_PAST_ATTEMPTS, JobAttempt, PastAttempt, UnreadableHistory
 from tests.support import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
@@ -32,6 +32,11 @@ def test_attempts_are_read_as_they_are_told(experiment: Experiment, monkeypatch:
     (found,) = read_past_attempts(experiment)
     assert found == PastAttempt("a000_SIM", 3, "COMPLETED", 90, 100, 160, 4, 2**40)
     assert (found.queue_seconds, found.run_seconds) == (10, 60)
+
+
+def test_attempts_at_a_job_are_read_as_they_are_told(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    tell(monkeypatch, [[3, "FAILED", 90, 100, 160, 7, "a.out", "a.err"]])
+    assert read_job_attempts(experiment, "a000_SIM") == [JobAttempt(3, "FAILED", 90, 100, 160, 7, "a.out", "a.err")]
 
 
 def test_an_attempt_that_has_not_ended_took_no_time(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:

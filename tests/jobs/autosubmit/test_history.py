@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.autosubmit.history import JobTimes, UnreadableHistory, read_past_attempts, read_runs
+from jobs.autosubmit.history import JobTimes, UnreadableHistory, read_job_attempts, read_past_attempts, read_runs
 from tests.jobs.autosubmit.conftest import shared_files
 from tests.support.job_lists import read_newest_attempts
 
@@ -60,6 +60,17 @@ def test_all_attempts_are_read_the_oldest_first_and_of_too_many_the_newest(
     ]
     monkeypatch.setattr("jobs.autosubmit.history.MOST_PAST_ATTEMPTS", 1)
     assert [one.status for one in read_past_attempts(path)] == ["RUNNING"]
+
+
+def test_all_attempts_at_a_job_are_read_the_oldest_first(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("INSERT INTO job_data VALUES (3, 3, 'a000_POST', 1, 2, 3, 'FAILED', 9)")
+    found = read_job_attempts(path, "a000_SIM")
+    assert [(one.status, one.submit, one.finish, one.remote_id, one.out_log) for one in found] == [
+        ("FAILED", 100, 120, 7, ""),
+        ("RUNNING", 200, 0, 8, ""),
+    ]
+    assert read_job_attempts(path, "a000_SIM' OR '1'='1") == []
 
 
 @pytest.mark.parametrize("read", [read_runs, read_newest_attempts, read_past_attempts])
