@@ -185,7 +185,8 @@ def test_a_search_reads_only_what_it_finds(find: Callable[[User, str], Hits], te
     user = User.objects.create_superuser("boss")
     with CaptureQueriesContext(connection) as captured:
         assert find(user, text).hits
-    asked = [query["sql"] for query in captured.captured_queries if not query["sql"].startswith(OTHERS)]
+    reads = [query["sql"] for query in captured.captured_queries if query["sql"].startswith(READS)]
+    asked = [sql for sql in reads if not sql.startswith(OTHERS)]
     assert [found for sql in asked if (found := fault(sql))] == []
 
 
@@ -366,3 +367,21 @@ def _entry(experiment: Experiment, n: int) -> AuditEntry:
         expid=experiment.expid,
         action_id=n if n % 3 else None,
     )
+
+
+def test_a_search_of_somebody_with_few_rights_reads_no_jobs_of_others(words: dict[str, Any]) -> None:
+    user = factories.create_user()
+    factories.create_team((user, Role.VIEWER), covers={"expid_pattern": "z0099?"}, slug="few")
+    with CaptureQueriesContext(connection) as captured:
+        assert finder.find_jobs(user, "a00").hits == []
+    asked = [query["sql"] for query in captured.captured_queries if f'FROM "{Job._meta.db_table}"' in query["sql"]]
+    assert asked
+    # The index of SQLite is one of all names, of which it reads a number that is limited.
+    assert connection.vendor == "sqlite" or [found for sql in asked if (found := fault(sql))] == []
+
+
+def test_a_search_of_jobs_is_planned_for_its_text(words: dict[str, Any], manager: User) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        assert finder.find_jobs(manager, "_02345").hits
+    modes = [query["sql"] for query in captured.captured_queries if "plan_cache_mode" in query["sql"]]
+    assert bool(modes) == (connection.vendor == "postgresql")
