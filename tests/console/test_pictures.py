@@ -136,7 +136,7 @@ def test_a_picture_is_another_one_when_a_job_is_seen_in_its_status(as_viewer: Cl
 
 def test_runs_stand_on_the_timeline_and_lead_to_their_pages(as_viewer: Client, experiment: Experiment) -> None:
     experiment.jobs.update(submitted_at=START, finished_at=START + timedelta(minutes=5))
-    run = factories.create_run(experiment, run_id=3, started_at=START, finished_at=START + timedelta(minutes=6))
+    run = factories.create_run(experiment, run_id=3, started_at=START, ended_at=START + timedelta(minutes=6))
     told = data(as_viewer, "timeline", experiment)
     assert told["spans"] == [["Run 3", 0, 0, 360, 0, [], page_of("experiments_run", run.pk)]]
     assert told["groups"][0][0] == "Runs"

@@ -92,7 +92,7 @@ def list_runs(experiment: Experiment) -> Iterator[PicturedRun]:
             yield PicturedRun(
                 gettext("Run {number}").format(number=run.run_id),
                 int(run.since.timestamp()),
-                int(run.finished_at.timestamp()) if run.finished_at else None,
+                int(run.ended_at.timestamp()) if run.ended_at else None,
                 experiment.is_running and run == newest,
                 reverse("admin:experiments_run_change", args=[run.pk]),
             )

@@ -32,7 +32,7 @@ from autosubmit_portal.console.parts.script_words import show_script_words
 from experiments.attention.alarm import Alarm
 from experiments.attention.rules import TITLES
 from experiments.catalogue.kinds import CATALOGUE
-from experiments.models import Action, Experiment, Freeze, State
+from experiments.models import Action, Experiment, Freeze, Run, State
 from experiments.seen_times import find_seen
 from jobs.autosubmit.secrets import mask_text, mask_value
 from jobs.autosubmit.start_dates import format_start_date
@@ -223,6 +223,12 @@ def _show_instant(job: Job, name: str, show: Callable[[datetime | None], SafeStr
 def _mark_seen(shown: SafeString | str) -> SafeString:
     why = gettext("Autosubmit has not written it yet. Since then the mirror sees the job in its status.")
     return format_html('{} <span class="quiet" title="{}">({})</span>', shown, why, gettext("seen"))
+
+
+@register.filter
+def run_took(run: Run) -> SafeString | str:
+    """Show how long a run lasted, from its first process to the end of its last one, if both are known."""
+    return lasting(run.began_at, run.ended_at) if run.ended_at else NOTHING
 
 
 def format_duration(seconds: int) -> str:
