@@ -37,7 +37,7 @@ HALTING = ("stopped", "disk_sleep", "stalled", "unseen")
 
 # An end that moves by less is none the wiser: each writing brings a new part to the open tabs.
 _SAME, _SAME_SHARE = timedelta(seconds=60), 0.03
-_TOLD = ("why_not", "condition", "jobs_left", "measured", "recalled", "unmeasured")
+_TOLD = ("why_not", "condition", "blocked", "jobs_left", "measured", "recalled", "unmeasured")
 _COLUMNS = ("name", "status", "section", "platform", "processors", "wallclock", "fail_count")
 _INSTANTS = ("submitted_at", "started_at", "finished_at")
 

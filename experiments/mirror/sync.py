@@ -14,6 +14,7 @@ from experiments import reads
 from experiments.autosubmit.forms import ExperimentReading, Owner, RunState
 from experiments.autosubmit.plans import ReadPlans
 from experiments.autosubmit.store import BrokenStore, Fingerprint, Recorded, are_edges_same
+from experiments.forecast.forecast import forget_end
 from experiments.mirror import external_changes, observe, run_ends
 from experiments.mirror.observe import Look
 from experiments.mirror.sightings import Sighting, choose, sight
@@ -163,6 +164,7 @@ def write(
             **_describe_edges(difference),
             **_describe_plans(reading.plans),
             **_describe_failures(experiment, reading, difference),
+            **(_describe_beginning(experiment) if reading.alive.is_running and not before.is_running else {}),
             status_counts=difference.counts,
             total_jobs=sum(difference.counts.values()),
             problem="",
@@ -231,7 +233,15 @@ def _write_liveness(experiment: Experiment, alive: RunState, **values: Any) -> N
     rows = Experiment.objects.filter(pk=experiment.pk)
     if not alive.is_running and rows.filter(is_running=True).exists():
         run_ends.settle_end(experiment, was_running=True, is_running=False)
+    elif alive.is_running and rows.filter(is_running=False).exists():
+        values |= _describe_beginning(experiment)
     rows.update(**_describe_liveness(alive), **values)
+
+
+def _describe_beginning(experiment: Experiment) -> dict[str, Any]:
+    """Say of a run that has begun that nothing is forecast yet: what is kept is of the run before."""
+    told = Experiment.objects.filter(pk=experiment.pk).values_list("forecast", flat=True).get()
+    return {"forecast": forget_end(told, timezone.now())} if told else {}
 
 
 def say_unreadable(experiment: Experiment, alive: RunState, problem: str) -> None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from experiments.autosubmit.forms import RunState
 from experiments.autosubmit.store import Store
+from experiments.forecast.forecast import NOT_MADE, Forecast, tell_forecast
 from experiments.mirror import sync
 from experiments.mirror.run_ends import settle_end
 from experiments.mirror.sightings import UNSEEN
@@ -87,6 +88,18 @@ def test_a_job_list_that_is_generated_later_changes_no_end_and_has_none(
     os.utime(store.list_lone_files("a000")[0])
     mirror.look()
     assert [run.ended_at for run in Run.objects.order_by("run_id")] == [before, None]
+
+
+def test_what_was_forecast_of_the_run_before_is_not_said_of_one_that_has_just_begun(
+    mirror: SiteMirror, run_now: Callable[[], AbstractContextManager[int]]
+) -> None:
+    mirror.look()
+    before = Forecast(made_at=timezone.now(), ends_at=timezone.now(), durations={"SIM": [3.0]})
+    Experiment.objects.update(forecast=tell_forecast(before))
+    with run_now():
+        mirror.look()
+        found = Experiment.objects.get().current_forecast
+    assert (found.ends_at, found.why_not, found.durations) == (None, NOT_MADE, before.durations)
 
 
 # --- With rows alone
