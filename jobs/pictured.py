@@ -15,6 +15,7 @@ from jobs.pictures.picture import Edge, PicturedJob
 from jobs.pictures.sections import SectionEdge
 
 _INSTANTS = {"date", "submitted_at", "started_at", "finished_at"}
+_COLUMNS = [name for name in PicturedJob._fields if name != "seen_at"]
 MOST_IN_SURROUNDINGS = 400
 MOST_BLOCKING_EDGES = 50_000
 # Edges whose parent is not done, from a job back; what is before a job that failed or is suspended does not matter.
@@ -49,8 +50,8 @@ class Seconds(Func):
 
 def list_pictured(jobs: "QuerySet[Job]") -> list[PicturedJob]:
     """Return what pictures need of these jobs, in the order of the job list."""
-    columns = (Seconds(name) if name in _INSTANTS else F(name) for name in PicturedJob._fields)
-    return [PicturedJob._make(row) for row in jobs.order_by("pk").values_list(*columns)]
+    columns = (Seconds(name) if name in _INSTANTS else F(name) for name in _COLUMNS)
+    return [PicturedJob(*row) for row in jobs.order_by("pk").values_list(*columns)]
 
 
 def list_edges(jobs: Sequence[PicturedJob], experiment_id: int) -> list[Edge]:

@@ -22,6 +22,8 @@ SHARE_OF_WALLCLOCK = 0.25
 
 # The standard deviation of a normal distribution is so many times the median deviation.
 _DEVIATION = 1.4826
+# What takes so many spreads longer than the middle is like no other.
+_FAR = 3.0
 # A wait above so many times the middle counts as so long: one night in a queue is not what the next job waits.
 _MOST_TIMES_MIDDLE = 10.0
 
@@ -49,6 +51,15 @@ class Duration:
         if self.measured or elapsed < self.expected:
             return max(self.expected - elapsed, self.spread)
         return elapsed if self.most is None else max(0.0, min(elapsed, self.most - elapsed))
+
+    def is_exceeded(self, elapsed: float) -> bool:
+        """Answer whether `elapsed` is longer than all that is expected, so that nothing tells how long it still takes.
+
+        Of a guess that is its wallclock.
+        """
+        if self.measured:
+            return elapsed > max(*self.measured, self.expected + _FAR * self.spread)
+        return self.most is not None and elapsed > self.most
 
 
 UNKNOWN = Duration(0.0, 0.0)

@@ -16,6 +16,7 @@ from experiments.forecast.facts import ForecastFacts, ForecastJob, Limit
 from experiments.forecast.forecast import MOST_JOBS, Forecast, make_forecast, read_forecast, tell_forecast
 from experiments.forecast.wallclock import find_told_wallclock
 from experiments.models import Experiment
+from experiments.seen_times import read_seen
 from jobs.models import Job, JobDependency
 from jobs.pictured import Seconds
 from jobs.pictures.picture import Edge
@@ -36,7 +37,7 @@ HALTING = ("stopped", "disk_sleep", "stalled", "unseen")
 
 # An end that moves by less is none the wiser: each writing brings a new part to the open tabs.
 _SAME, _SAME_SHARE = timedelta(seconds=60), 0.03
-_TOLD = ("why_not", "condition", "jobs_left", "measured", "recalled", "unmeasured")
+_TOLD = ("why_not", "condition", "blocked", "jobs_left", "measured", "recalled", "unmeasured")
 _COLUMNS = ("name", "status", "section", "platform", "processors", "wallclock", "fail_count")
 _INSTANTS = ("submitted_at", "started_at", "finished_at")
 
@@ -136,7 +137,7 @@ def _read_jobs(experiment: Experiment) -> dict[int, ForecastJob]:
     """Return the jobs by their keys, in the order of the job list."""
     columns: list[Any] = [*map(F, ("pk", *_COLUMNS)), *map(Seconds, _INSTANTS)]
     rows: Any = Job.objects.filter(experiment=experiment).order_by("pk").values_list(*columns)
-    since = {name: datetime.fromisoformat(at).timestamp() for name, (_, at) in experiment.active_since.items()}
+    since = {name: at.timestamp() for name, (_, at) in read_seen(experiment).items()}
     plans = {section: _Plan(plan) for section, plan in experiment.plans.items()}
     return {key: _make_job(row, plans, since) for key, *row in rows}
 

@@ -14,7 +14,8 @@ from experiments import reads
 from experiments.autosubmit.forms import ExperimentReading, Owner, RunState
 from experiments.autosubmit.plans import ReadPlans
 from experiments.autosubmit.store import BrokenStore, Fingerprint, Recorded, are_edges_same
-from experiments.mirror import external_changes, observe
+from experiments.forecast.forecast import forget_end
+from experiments.mirror import external_changes, observe, run_ends
 from experiments.mirror.observe import Look
 from experiments.mirror.sightings import Sighting, choose, sight
 from experiments.models import Experiment, Run, Site
@@ -102,7 +103,7 @@ def look_alive(experiment: Experiment) -> Sighting | None:
         alive = observe.look_at(experiment.site, experiment.expid).alive
     except BrokenStore:
         return None
-    Experiment.objects.filter(pk=experiment.pk).update(**_describe_liveness(alive))
+    _write_liveness(experiment, alive)
     return alive
 
 
@@ -156,12 +157,14 @@ def write(
             return None
         _sync_runs(experiment, reading.runs)
         difference = _sync(experiment, reading, rows, cached, before)
+        run_ends.settle_end(experiment, was_running=before.is_running, is_running=reading.alive.is_running)
         refreshed_at = timezone.now()
         Experiment.objects.filter(pk=experiment.pk).update(
             **_describe_liveness(reading.alive),
             **_describe_edges(difference),
             **_describe_plans(reading.plans),
             **_describe_failures(experiment, reading, difference),
+            **(_describe_beginning(experiment) if reading.alive.is_running and not before.is_running else {}),
             status_counts=difference.counts,
             total_jobs=sum(difference.counts.values()),
             problem="",
@@ -222,14 +225,29 @@ def _lock_row(experiment: Experiment) -> external_changes.Before:
 
 def say_locked(experiment: Experiment, alive: RunState) -> None:
     """Write who holds the lock without being a run; blank if nobody does any more."""
-    Experiment.objects.filter(pk=experiment.pk).update(**_describe_liveness(alive))
+    _write_liveness(experiment, alive)
+
+
+def _write_liveness(experiment: Experiment, alive: RunState, **values: Any) -> None:
+    """Write whether the run of an experiment lives, with other values of its row; and its end, if it has ended."""
+    rows = Experiment.objects.filter(pk=experiment.pk)
+    if not alive.is_running and rows.filter(is_running=True).exists():
+        run_ends.settle_end(experiment, was_running=True, is_running=False)
+    elif alive.is_running and rows.filter(is_running=False).exists():
+        values |= _describe_beginning(experiment)
+    rows.update(**_describe_liveness(alive), **values)
+
+
+def _describe_beginning(experiment: Experiment) -> dict[str, Any]:
+    """Say of a run that has begun that nothing is forecast yet: what is kept is of the run before."""
+    told = Experiment.objects.filter(pk=experiment.pk).values_list("forecast", flat=True).get()
+    return {"forecast": forget_end(told, timezone.now())} if told else {}
 
 
 def say_unreadable(experiment: Experiment, alive: RunState, problem: str) -> None:
     """Write what could not be read. The mirrored rows stay, and are stale since this was first seen."""
-    Experiment.objects.filter(pk=experiment.pk).update(
-        **_describe_liveness(alive), problem=problem, problem_since=Coalesce("problem_since", timezone.now())
-    )
+    since = Coalesce("problem_since", timezone.now())
+    _write_liveness(experiment, alive, problem=problem, problem_since=since)
 
 
 def _say_absent(experiment: Experiment, reading: ExperimentReading) -> None:

@@ -241,6 +241,8 @@ def _write(experiment: Experiment, life: Life, jobs: list[ActiveJob], alarms: li
     changed = {name: value for name, value in new.items() if getattr(experiment, name) != value}
     if changed:
         Experiment.objects.filter(pk=experiment.pk).update(**changed)
+        for name, value in changed.items():  # its forecast is made of this row
+            setattr(experiment, name, value)
     if changed.get("run_began_at"):
         latest = Run.objects.filter(experiment=experiment).order_by("-run_id").values("pk")[:1]
         Run.objects.filter(pk__in=latest, began_at=None).update(began_at=changed["run_began_at"])

@@ -29,7 +29,9 @@ class Run(models.Model):
     """One row of Autosubmit's `experiment_run`. The counts are of jobs at the last time that Autosubmit wrote it.
 
     Autosubmit makes the row when it generates the job list, and calls that its start; `began_at` is when the mirror saw
-    that its first process had begun, None if it was not there to see.
+    that its first process had begun, None if it was not there to see. What Autosubmit calls its finish is often when
+    the next job list was generated; `ended_at` is when its last process was seen to end, else when its last job ended,
+    None while it goes on and where nothing is known.
     """
 
     experiment = models.ForeignKey(
@@ -39,6 +41,7 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     began_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
     chunk_unit = models.CharField(max_length=20, blank=True)
     chunk_size = models.PositiveIntegerField(default=0)
     completed = models.PositiveIntegerField(default=0)

@@ -14,10 +14,11 @@ def encode_picture(picture: Picture) -> dict[str, Any]:
 
     `ids`, and the places of the jobs of a span, are differences, each from the one before. `status` has a letter for
     each job. `submitted` is in seconds from `epoch` (since 1970), `queued` and `ran` are durations in seconds; null
-    where not known. `parents` has for each job how many parents it has, then how far before it each stands.
+    where not known. `seen` is in seconds from `epoch`, and empty if no job has it. `parents` has for each job how many
+    parents it has, then how far before it each stands.
     """
     jobs, boxes = picture.jobs, picture.boxes
-    epoch = min((at for job in jobs if (at := job.submitted_at or job.started_at)), default=0)
+    epoch = min((at for job in jobs if (at := job.submitted_at or job.started_at or job.seen_at)), default=0)
     return {
         "cell": picture.cell,
         "ids": _differ([job.pk for job in jobs]),
@@ -41,7 +42,12 @@ def encode_picture(picture: Picture) -> dict[str, Any]:
 def _encode_times(jobs: Sequence[PicturedJob], epoch: int) -> dict[str, Any]:
     times = [_to_times(job, epoch) for job in jobs]
     submitted, queued, ran = ([list(part) for part in zip(*times, strict=True)]) if times else ([], [], [])
-    return {"epoch": epoch, "submitted": submitted, "queued": queued, "ran": ran}
+    return {"epoch": epoch, "submitted": submitted, "queued": queued, "ran": ran, "seen": _encode_seen(jobs, epoch)}
+
+
+def _encode_seen(jobs: Sequence[PicturedJob], epoch: int) -> list[int | None]:
+    seen = [None if job.seen_at is None else job.seen_at - epoch for job in jobs]
+    return seen if any(at is not None for at in seen) else []
 
 
 def _to_times(job: PicturedJob, epoch: int) -> tuple[int | None, int | None, int | None]:

@@ -29,7 +29,8 @@ Edge = tuple[int, int]
 class PicturedJob(NamedTuple):
     """What pictures need to know of a job: its start date, and the instants of its newest attempt.
 
-    All of them are seconds since 1970: a picture may have a hundred thousand jobs, and objects are slow.
+    `seen_at` is since when it is seen in its status, where nothing has written when it came into it. All instants are
+    seconds since 1970: a picture may have a hundred thousand jobs, and objects are slow.
     """
 
     pk: int
@@ -43,6 +44,7 @@ class PicturedJob(NamedTuple):
     submitted_at: int | None = None
     started_at: int | None = None
     finished_at: int | None = None
+    seen_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

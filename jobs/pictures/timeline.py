@@ -52,10 +52,12 @@ def lay_out_timeline(
 ) -> Picture:
     """Return the jobs that were sent, as far as their times are known; those that are not over last until `now`.
 
+    One of which no time is written lasts from when it was seen.
+
     In a section, jobs at the same time stand below each other. Above the sections stand the runs and the wrappers that
     these jobs were of, each kind under its title. All instants are seconds since 1970.
     """
-    sent = [job for job in jobs if (job.submitted_at or job.started_at)]
+    sent = [job for job in jobs if (job.submitted_at or job.started_at or job.seen_at)]
     sent.sort(key=_begin)
     if not sent:
         return Picture([], Boxes(), CELL)
@@ -76,15 +78,15 @@ def lay_out_timeline(
 
 
 def _begin(job: PicturedJob) -> int:
-    """Return when a job that was sent was submitted; of some, only the start is known."""
-    return min(filter(None, (job.submitted_at, job.started_at)))
+    """Return when a job that was sent was submitted; of some, only the start is known, or when they were seen."""
+    return min(filter(None, (job.submitted_at, job.started_at, job.seen_at)))
 
 
 def _measure(job: PicturedJob, origin: int, now: int) -> _Times:
     begun = _begin(job)
     end = job.finished_at or max(now, begun)
     length = max(end - begun, LEAST_SECONDS)
-    began_to_run = job.started_at or end
+    began_to_run = job.started_at or (job.seen_at if job.status == "RUNNING" else None) or end
     return _Times(begun - origin, length, min(max(began_to_run - begun, 0), length))
 
 

@@ -1,5 +1,6 @@
 """The forecast on the page of an experiment."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +34,24 @@ def test_the_page_says_on_what_condition(as_viewer: Client, experiment: Experime
     page = show(as_viewer, experiment, ends_at=AT, earliest_at=AT, latest_at=AT, condition="It ends only if it can.")
     assert "It ends only if it can." in page
     assert "with a condition" in page
+
+
+def test_the_page_says_when_a_run_stops_and_how_many_jobs_stay_blocked(
+    as_viewer: Client, experiment: Experiment
+) -> None:
+    told = {"ends_at": AT, "earliest_at": AT, "latest_at": AT, "condition": "The run stops without finishing."}
+    page = show(as_viewer, experiment, **told, blocked=7)
+    assert re.search(r"stops <time .*, <span title=\"The run stops without finishing.\">7 jobs blocked</span>", page)
+    assert "<dt>Expected stop</dt>" in page
+
+
+def test_the_page_says_at_most_until_when_where_only_wallclocks_are_known(
+    as_viewer: Client, experiment: Experiment
+) -> None:
+    told = {"ends_at": AT, "earliest_at": AT, "latest_at": AT.replace(hour=17)}
+    page = show(as_viewer, experiment, **told, path={"LONG": 1}, unmeasured=["LONG", "AFTER"])
+    assert re.search(r"ends <time [^>]*2031-07-01T17:00:00[^>]*>[^<]*</time> at most", page)
+    assert "2031-07-01 12:00" not in page
 
 
 def test_the_page_says_why_there_is_none(as_viewer: Client, experiment: Experiment) -> None:

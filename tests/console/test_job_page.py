@@ -1,6 +1,7 @@
 """The page of a job, with its logs as they lie in the store."""
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -67,6 +68,23 @@ def test_of_a_failed_job_the_errors_are_opened_first(as_viewer: Client, logs: Pa
     assert "segmentation fault" in text_of(as_viewer.get(page))
     Job.objects.filter(pk=job.pk).update(status="COMPLETED")
     assert "segmentation fault" not in text_of(as_viewer.get(page))
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "COMPLETED"])
+def test_of_an_empty_output_and_errors_that_are_there_the_errors_are_opened(
+    as_viewer: Client, logs: Path, job: Job, status: str
+) -> None:
+    Job.objects.filter(pk=job.pk).update(status=status, err_log="a000_SIM.1.err")
+    (logs / "a000_SIM.1.err").write_bytes(b"+ sleep 3000\n")
+    (logs / "a000_SIM.1.out").write_bytes(b"")
+    page = page_of("jobs_job", job.pk)
+    assert "+ sleep 3000" in text_of(as_viewer.get(page))
+    assert "+ sleep 3000" not in text_of(as_viewer.get(page, {"log": "a000_SIM.1.out"}))
+
+
+def test_an_empty_output_is_opened_where_nothing_else_is(as_viewer: Client, logs: Path, job: Job) -> None:
+    (logs / "a000_SIM.1.out").write_bytes(b"")
+    assert '<span class="quiet code">a000_SIM.1.out</span>' in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
 
 
 def test_every_log_of_the_job_is_listed_and_one_of_them_is_opened(as_viewer: Client, logs: Path, job: Job) -> None:
@@ -353,3 +371,61 @@ def test_a_failed_job_says_that_its_exit_code_is_not_known(as_viewer: Client, lo
 def test_a_job_that_has_not_failed_has_no_exit_code(as_viewer: Client, logs: Path, job: Job) -> None:
     Job.objects.filter(pk=job.pk).update(status="COMPLETED")
     assert "Exit code" not in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+def see(job: Job, status: str) -> str:
+    """Have the job in a status since a moment that only the mirror has seen; return that moment."""
+    since = "2026-11-01T03:46:00+00:00"
+    Job.objects.filter(pk=job.pk).update(status=status)
+    Experiment.objects.update(is_running=True, active_since={job.name: [status, since]})
+    return f'<time datetime="{since}"'
+
+
+@pytest.mark.parametrize(
+    ("status", "fact"), [("RUNNING", "Started"), ("QUEUING", "Submitted"), ("SUBMITTED", "Submitted")]
+)
+def test_a_time_that_is_not_written_is_since_when_the_job_was_seen_so(
+    as_viewer: Client, job: Job, status: str, fact: str
+) -> None:
+    seen = see(job, status)
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+    told = page.partition(f"<dt>{fact}</dt>")[2].partition("</dd>")[0]
+    assert seen in told
+    assert "(seen)" in told
+
+
+def test_a_running_job_counts_on_since_it_was_seen(as_viewer: Client, job: Job) -> None:
+    see(job, "RUNNING")
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+    assert 'data-since="2026-11-01T03:46:00+00:00"' in page.partition("<dt>Took</dt>")[2].partition("</dd>")[0]
+
+
+def test_what_is_written_of_a_job_counts_and_not_what_was_seen(as_viewer: Client, job: Job) -> None:
+    see(job, "RUNNING")
+    Job.objects.filter(pk=job.pk).update(started_at="2026-11-01T03:45:10Z")
+    page = text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+    assert "2026-11-01 03:45:10 UTC" in page
+    assert "(seen)" not in page
+
+
+@pytest.mark.parametrize(
+    "other", [{"active_since": {"a000_SIM": ["QUEUING", "2026-11-01T03:46:00Z"]}}, {"is_running": False}]
+)
+def test_what_was_seen_of_another_status_or_run_does_not_count(
+    as_viewer: Client, job: Job, other: dict[str, Any]
+) -> None:
+    see(job, "RUNNING")
+    Experiment.objects.update(**other)
+    assert "(seen)" not in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+
+
+@pytest.mark.parametrize("page", ["/experiments/a000/", "/experiments/a000/jobs/"])
+def test_active_jobs_say_since_when_they_were_seen(as_viewer: Client, job: Job, page: str) -> None:
+    seen = see(job, "RUNNING")
+    text = text_of(as_viewer.get(page))
+    assert seen in text
+    assert "(seen)" in text
+
+
+def test_what_holds_a_job_up_says_since_when_it_was_seen_to_run(as_viewer: Client, job: Job) -> None:
+    seen = see(job, "RUNNING")
+    post = Job.objects.get(name="a000_POST")
+    assert f"runs since {seen}" in text_of(as_viewer.get(page_of("jobs_job", post.pk)))

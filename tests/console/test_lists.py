@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -319,13 +319,33 @@ def test_a_dead_experiment_is_called_dead_and_not_idle(as_viewer: Client, experi
     assert (">Dead</span>" in page, ">Contradictory</span>" in page) == (True, False)
 
 
-def test_a_run_took_from_when_its_process_began(as_viewer: Client, experiment: Experiment) -> None:
-    end = timezone.now()
-    factories.create_run(
-        experiment, started_at=end - timedelta(days=9), began_at=end - timedelta(minutes=5), finished_at=end
-    )
-    page = text_of(as_viewer.get(list_of("experiments_run")))
-    assert "5 min 00 s" in page
+def find_pages_of_runs(experiment: Experiment) -> list[str]:
+    """Return the addresses of all pages that say how long runs took."""
+    overview = page_of("experiments_experiment", experiment.pk)
+    run = experiment.runs.latest("run_id")
+    return [list_of("experiments_run"), page_of("experiments_run", run.pk), overview, f"{overview}compare/"]
+
+
+def test_all_pages_say_that_a_run_took_from_when_its_process_began_to_when_it_ended(
+    as_viewer: Client, experiment: Experiment
+) -> None:
+    end, later = timezone.now(), {"finished_at": timezone.now() + timedelta(days=1)}
+    began = {"started_at": end - timedelta(days=9), "began_at": end - timedelta(minutes=5)}
+    for number in (1, 2):
+        factories.create_run(experiment, run_id=number, ended_at=end, **began, **later)
+    for page in find_pages_of_runs(experiment):
+        assert "5 min 00 s" in text_of(as_viewer.get(page)), page
+
+
+def test_nobody_says_how_long_a_run_took_whose_beginning_or_end_is_not_known(
+    as_viewer: Client, experiment: Experiment
+) -> None:
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    late = at + timedelta(minutes=5)
+    factories.create_run(experiment, run_id=1, started_at=at, ended_at=late)
+    factories.create_run(experiment, run_id=2, started_at=at, began_at=at, finished_at=late)
+    for page in find_pages_of_runs(experiment):
+        assert "5 min 00 s" not in text_of(as_viewer.get(page)), page
 
 
 @pytest.mark.parametrize("name", MAKERS)

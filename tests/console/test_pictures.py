@@ -22,6 +22,7 @@ from tests.support import factories
 
 SCRIPT = Path(__file__).parents[2] / "autosubmit_portal" / "static" / "portal" / "picture.js"
 START = datetime(2026, 11, 1, tzinfo=UTC)
+SEEN = re.compile(r'<span class="quiet" title="Autosubmit has not written it yet[^"]*">\(seen\)</span>')
 FORM = "/jobs/request/set_status/form/"
 
 
@@ -98,9 +99,44 @@ def test_a_job_that_was_never_sent_is_not_on_the_timeline(as_viewer: Client, exp
     assert told["origin"] == START.timestamp()
 
 
+def see(experiment: Experiment, job: str, status: str, at: datetime = START) -> None:
+    """Have a job in a status whose times are not written, and the mirror see it so since then."""
+    experiment.jobs.filter(name=job).update(status=status)
+    Experiment.objects.filter(pk=experiment.pk).update(
+        is_running=True, active_since={job: [status, at.isoformat()]}, status_counts={status: 1}
+    )
+
+
+def test_a_running_job_whose_times_are_not_written_is_on_the_timeline_since_it_was_seen(
+    as_viewer: Client, experiment: Experiment
+) -> None:
+    see(experiment, "a000_SIM", "RUNNING")
+    told = data(as_viewer, "timeline", experiment)
+    assert (told["names"], told["seen"], told["origin"], told["waits"]) == (["a000_SIM"], [0], START.timestamp(), [0])
+    table = text_of(as_viewer.get(address("timeline", experiment)))
+    assert SEEN.search(table)
+    assert "a000_SIM" in table
+
+
+def test_the_table_of_the_grid_says_since_when_a_job_is_seen_in_the_queue(
+    as_viewer: Client, experiment: Experiment
+) -> None:
+    see(experiment, "a000_SIM", "QUEUING")
+    table = text_of(as_viewer.get(address("grid", experiment)))
+    assert f'<time datetime="{START.isoformat()}"' in table
+    assert len(SEEN.findall(table)) == 2
+
+
+def test_a_picture_is_another_one_when_a_job_is_seen_in_its_status(as_viewer: Client, experiment: Experiment) -> None:
+    see(experiment, "a000_SIM", "RUNNING")
+    before = as_viewer.get(address("timeline_data", experiment))["ETag"]
+    see(experiment, "a000_SIM", "RUNNING", START + timedelta(minutes=1))
+    assert as_viewer.get(address("timeline_data", experiment))["ETag"] != before
+
+
 def test_runs_stand_on_the_timeline_and_lead_to_their_pages(as_viewer: Client, experiment: Experiment) -> None:
     experiment.jobs.update(submitted_at=START, finished_at=START + timedelta(minutes=5))
-    run = factories.create_run(experiment, run_id=3, started_at=START, finished_at=START + timedelta(minutes=6))
+    run = factories.create_run(experiment, run_id=3, started_at=START, ended_at=START + timedelta(minutes=6))
     told = data(as_viewer, "timeline", experiment)
     assert told["spans"] == [["Run 3", 0, 0, 360, 0, [], page_of("experiments_run", run.pk)]]
     assert told["groups"][0][0] == "Runs"

@@ -158,7 +158,7 @@ def add_act(experiment: Experiment) -> None:
 
 
 def end_run(experiment: Experiment) -> None:
-    Run.objects.filter(experiment=experiment).update(finished_at=timezone.now())
+    Run.objects.filter(experiment=experiment).update(ended_at=timezone.now())
 
 
 def freeze(experiment: Experiment) -> None:

@@ -13,8 +13,10 @@ from django.utils import timezone
 from experiments.attention.alarm import Alarm
 from experiments.forecast.facts import Limit
 from experiments.forecast.forecast import NO_EDGES, NOT_MADE, NOTHING_RUNS, Forecast
-from experiments.mirror import outlook
+from experiments.mirror import observe, outlook, sync
+from experiments.mirror.observe import Look
 from experiments.mirror.outlook import Outlook, is_news, read_facts
+from experiments.mirror.sightings import Sighting
 from experiments.models import Experiment
 from tests.support import factories
 
@@ -83,6 +85,20 @@ def test_what_was_said_of_the_run_before_is_not_said_of_this_one(experiment: Exp
     keep(experiment)
     Experiment.objects.update(run_began_at=timezone.now() + MINUTE)
     assert Experiment.objects.get().current_forecast.why_not == NOT_MADE
+
+
+@pytest.mark.parametrize("look", [sync.look_alive, None])
+def test_a_run_that_begins_again_has_none_until_it_is_made_for_it(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch, look: Any
+) -> None:
+    learned = keep(experiment).durations
+    alive = Sighting(is_running=True, pid=7, evidence="process 7 on node holds the lock")
+    monkeypatch.setattr(observe, "look_at", lambda *_: Look([], None, "", alive))
+    Experiment.objects.update(is_running=False)
+    (look or (lambda row: sync.say_unreadable(row, alive, "It is cut off.")))(experiment)
+    found = Experiment.objects.get()
+    assert (found.is_running, found.current_forecast.why_not) == (True, NOT_MADE)
+    assert found.current_forecast.durations == learned != {}
 
 
 def test_it_is_not_made_again_while_nothing_has_changed(experiment: Experiment) -> None:

@@ -139,6 +139,17 @@ def test_the_run_of_the_history_begins_when_its_process_does(experiment: Experim
     assert [run.began_at for run in runs] == [None, datetime(2026, 11, 29, 21, 12, 18, tzinfo=UTC)]
 
 
+def test_the_forecast_of_a_run_is_of_when_its_process_began(experiment: Experiment) -> None:
+    now = timezone.now()
+    for number in range(3):
+        factories.create_job(experiment, status="COMPLETED", started_at=now - HOUR, finished_at=now - number * HOUR)
+    factories.create_job(experiment)
+    known = Vigil(experiment.site_id)
+    known.note(1, experiment.expid, Life("S", started_at=(now - HOUR / 2).timestamp()))
+    keep(experiment, known, run_began_at=now - 90 * HOUR)
+    assert Experiment.objects.get().current_forecast.rate is None  # one job in half an hour
+
+
 def test_a_job_is_followed_since_it_was_seen_in_its_status(experiment: Experiment) -> None:
     job = factories.create_job(experiment, status="RUNNING", wallclock="01:00")
     assert keep(experiment) == []

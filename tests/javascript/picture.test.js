@@ -19,7 +19,7 @@ function grid(more = {}) {
         rows: [["fc0", 0, 1], ["fc1", 1, 1]], groups: [["SIM", 0, 2]], columns: [["1", 0, 1], ["2", 1, 1], ["3", 2, 1]],
         spans: [], parents: [0, 1, 1, 1, 1, 0, 1, 1, 1, 1], origin: null, epoch: 1767225600,
         submitted: [0, 60, null, 30, null, null], queued: [60, 60, null, 90, null, null],
-        ran: [120, 30, null, null, null, null], ...more,
+        ran: [120, 30, null, null, null, null], seen: [], ...more,
     };
 }
 
@@ -282,6 +282,17 @@ test("on a timeline the time in the queue is paler, and what runs lasts until no
     assert.ok(drawn.filter(([name, , text]) => name === "fillText" && /^11-25/.test(text)).length);
     point("pointermove", 590, HEAD + 20); // 5 minutes after the beginning
     assert.match(find(".picture-tip").textContent, /^b · RUNNING/);
+});
+
+test("a job that was seen to run is drawn since then, told so, and has not waited", async () => {
+    const { drawn, point, find } = await opened(grid({
+        names: ["a"], ids: [1], status: "R", x: [0], y: [0], width: [10], height: [1], waits: [0],
+        rows: [], columns: [], parents: [], origin: Date.parse("2026-11-25T09:55:00Z") / 1000,
+        epoch: Date.parse("2026-11-25T09:55:00Z") / 1000, submitted: [null], queued: [null], ran: [null], seen: [0],
+    }), PAGE.replace(`data-axis=""`, `data-axis="time"`));
+    point("pointermove", 590, HEAD + 20);
+    assert.strictEqual(find(".picture-tip").textContent, "a · RUNNING · since 2026-11-25 09:55 UTC (seen)");
+    assert.ok(drawn.length);
 });
 
 // A run that goes on, and below it a wrapper with the jobs a and b of 100 s, of which it waited 40.

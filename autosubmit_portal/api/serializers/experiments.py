@@ -52,11 +52,14 @@ class AttentionField(serializers.ListField):
 class ForecastItem(serializers.Serializer[Forecast]):
     """When the run of an experiment is expected to end, and what that rests on."""
 
-    ends_at = InstantField(allow_null=True, help_text="When its last job is expected to end; null without a forecast.")
+    ends_at = InstantField(
+        allow_null=True,
+        help_text="When the last of its jobs that can go on is expected to end; null without a forecast.",
+    )
     earliest_at = InstantField(allow_null=True, help_text="Four in five ends lie between this …")
     latest_at = InstantField(allow_null=True, help_text="… and this.")
     why_not = TextOrNullField(help_text="Why there is no forecast; null if there is one.")
-    condition = TextOrNullField(help_text="What must be done first, as a failed job blocks others; null for nothing.")
+    condition = TextOrNullField(help_text="Which jobs cannot go on, and how many wait for them; null for none.")
     jobs_left = serializers.IntegerField(help_text="Number of jobs that are not done.")
     measured = serializers.IntegerField(help_text="Number of jobs whose times it was learned from.")
     recalled = make_texts(help_text="Sections with jobs left that were measured only before their jobs were reset.")

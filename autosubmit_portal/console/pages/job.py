@@ -142,8 +142,10 @@ class JobAdmin(ExperimentLists, SavedViewPages, LogPages, RequestPages, ReadOnly
     queue = make_field_column(gettext_lazy("Queue"), "qos")
     remote = make_field_column(gettext_lazy("Id on the platform"), "remote_id", presentation.or_dash)
     failures = make_field_column(gettext_lazy("Failed attempts"), "fail_count")
-    submitted = make_field_column(gettext_lazy("Submitted"), "submitted_at", presentation.when)
-    started = make_field_column(gettext_lazy("Started"), "started_at", presentation.when)
+    submitted = make_column(
+        gettext_lazy("Submitted"), lambda job: presentation.when_of(job, "submitted_at"), "submitted_at"
+    )
+    started = make_column(gettext_lazy("Started"), lambda job: presentation.when_of(job, "started_at"), "started_at")
     finished = make_field_column(gettext_lazy("Finished"), "finished_at", presentation.when)
     waited = make_column(gettext_lazy("Waited"), presentation.waited, job_list.COLUMNS["waited"].order)
     took = make_column(gettext_lazy("Took"), presentation.ran, job_list.COLUMNS["took"].order)
@@ -187,9 +189,11 @@ class JobAdmin(ExperimentLists, SavedViewPages, LogPages, RequestPages, ReadOnly
         return make_subject([obj])
 
     def get_other_live_rows(self, request: HttpRequest) -> list[QuerySet[Any]]:
-        """Return the experiments that say that what is known of their jobs is stale."""
+        """Return the experiments whose jobs are stale, and since when those of the chosen one are seen."""
         troubled = Experiment.objects.exclude(problem="").order_by("pk")
-        return [troubled.values("pk", "problem")[: self.list_per_page]]
+        rows: list[QuerySet[Any]] = [troubled.values("pk", "problem")[: self.list_per_page]]
+        chosen = get_chosen_experiment(request)
+        return [*rows, Experiment.objects.filter(pk=chosen.pk).values("active_since")] if chosen else rows
 
     def get_live_rows(self, request: HttpRequest, obj: Job) -> stamps.PartRows:
         """Return the rows that the page is made of; those of its relatives change with that of the experiment."""

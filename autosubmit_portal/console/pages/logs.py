@@ -57,16 +57,17 @@ class LogPages(ConsoleAdmin):
     def get_logs_context(self, request: HttpRequest, obj: Any, default: str = "") -> dict[str, Any]:
         """Return the list of logs, and the one that is open.
 
-        That is the one that `?log=` names, else `default` or, where that cannot be read, the newest output.
+        That is the one that `?log=` names, else `default` or, where that is empty or cannot be read, the newest output
+        or errors.
         """
         shelf = Logs(*self.get_log_owner(obj))
         try:
             files = shelf.list_files()
         except (BrokenStore, Missing, Unreadable) as error:
             return {"problem": translate(error)}
-        newest = next((file.name for file in files if file.kind == "out"), "")
+        newest = [next((file.name for file in files if file.kind == kind), "") for kind in ("out", "err")]
         asked = request.GET.get("log", "")
-        names = [asked] if asked else [name for name in dict.fromkeys((default, newest)) if name]
+        names = [asked] if asked else [name for name in dict.fromkeys((default, *newest)) if name]
         return {
             "files": [(file, f"?{urlencode({'log': file.name})}#log") for file in files[:MOST_FILES]],
             "left_out": len(files[MOST_FILES:]),
@@ -74,13 +75,17 @@ class LogPages(ConsoleAdmin):
         }
 
     def _open_first(self, request: HttpRequest, obj: Any, shelf: Logs, names: Sequence[str]) -> dict[str, Any] | None:
-        """Return the first readable log; without one the error of the last; None without names."""
-        shown = None
+        """Return the first log that holds something, else the first empty one, else the error of the last.
+
+        None without names.
+        """
+        shown = empty = None
         for name in names:
             shown = self._open_log(request, obj, shelf, name)
-            if "problem" not in shown:
-                break
-        return shown
+            if shown.get("size"):
+                return shown
+            empty = empty or (None if "problem" in shown else shown)
+        return empty or shown
 
     def _open_log(self, request: HttpRequest, obj: Any, shelf: Logs, name: str) -> dict[str, Any]:
         shown: dict[str, Any] = {"name": name, "title": name}
@@ -88,6 +93,7 @@ class LogPages(ConsoleAdmin):
             log = shelf.open(name)
             shown |= {"address": self.get_address("log", self.get_key(obj), name)}
             shown |= {"names": (name, log.name, log.plain_name), "title": log.name, "file": log.identity}
+            shown |= {"size": log.size}
             if not request.htmx:  # type: ignore[attr-defined]  # a live page keeps what it has
                 over = is_log_over(log, *self.get_log_owner(obj))
                 shown["piece"] = output.read_tail(make_reader(log), is_over=over)

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from cachetools import LRUCache
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.cache import get_conditional_response, patch_vary_headers
@@ -32,7 +32,9 @@ from autosubmit_portal.console.parts.experiment_head import make_head_context
 from autosubmit_portal.console.parts.section_graph import draw_sections
 from experiments.catalogue.kinds import Target
 from experiments.models import Experiment, annotate_active_action
+from experiments.seen_times import add_seen, read_seen
 from jobs import pictured
+from jobs.autosubmit.statuses import ACTIVE
 from jobs.models import Job
 from jobs.pictures.blocked import find_causes
 from jobs.pictures.encoding import encode_picture
@@ -47,8 +49,11 @@ USUAL_STEPS = 2
 LIVE_SECONDS = 4
 MOST_BYTES_KEPT = 32 * 1024 * 1024  # in each web process
 GZIP_LEVEL = 4
-# The mirror writes jobs and dependencies in one transaction with these columns of their experiment.
-MARKS = ("id", "refreshed_at", "changed_at", "status_counts", "total_jobs", "are_edges_known", "is_running")
+# The mirror writes jobs and dependencies in one transaction with these columns of their experiment, or has seen more.
+MARKS = (
+    *("id", "refreshed_at", "changed_at", "status_counts", "total_jobs", "are_edges_known", "is_running"),
+    "active_since",
+)
 
 kept_pictures: LRUCache[str, bytes] = LRUCache(MOST_BYTES_KEPT, getsizeof=len)
 _lock = Lock()
@@ -56,23 +61,23 @@ _lock = Lock()
 
 def draw_grid(request: HttpRequest, experiment: Experiment) -> Picture:
     """Return the grid of the jobs that the address chooses."""
-    return lay_out_grid(pictured.list_pictured(choose_jobs(request, experiment)))
+    return lay_out_grid(add_seen(experiment, pictured.list_pictured(choose_jobs(request, experiment))))
 
 
 def draw_graph(request: HttpRequest, experiment: Experiment) -> Picture:
     """Return the graph of the jobs that the address chooses: in levels if they are those around one job."""
     near = find_near(request, experiment)
     if near is not None:
-        return lay_out_levels(*near)
-    jobs = pictured.list_pictured(choose_jobs(request, experiment))
+        return lay_out_levels(add_seen(experiment, near[0]), near[1])
+    jobs = add_seen(experiment, pictured.list_pictured(choose_jobs(request, experiment)))
     return lay_out_lanes(jobs, pictured.list_edges(jobs, experiment.pk))
 
 
 def draw_timeline(request: HttpRequest, experiment: Experiment) -> Picture:
     """Return the timeline of the jobs that the address chooses."""
-    chosen = choose_jobs(request, experiment).exclude(submitted_at=None, started_at=None)
+    chosen = choose_sent(choose_jobs(request, experiment), experiment)
     return lay_out_timeline(
-        pictured.list_pictured(chosen),
+        add_seen(experiment, pictured.list_pictured(chosen)),
         int(time.time()),
         (gettext("Runs"), list_runs(experiment)),
         (gettext("Wrappers"), list_wrappers(chosen, experiment)),
@@ -88,7 +93,7 @@ def list_runs(experiment: Experiment) -> Iterator[PicturedRun]:
             yield PicturedRun(
                 gettext("Run {number}").format(number=run.run_id),
                 int(run.since.timestamp()),
-                int(run.finished_at.timestamp()) if run.finished_at else None,
+                int(run.ended_at.timestamp()) if run.ended_at else None,
                 experiment.is_running and run == newest,
                 reverse("admin:experiments_run_change", args=[run.pk]),
             )
@@ -117,6 +122,12 @@ DRAWN: dict[str, Callable[[HttpRequest, Experiment], Picture]] = {
 def choose_jobs(request: HttpRequest, experiment: Experiment) -> "QuerySet[Job]":
     """Return the jobs of an experiment that the address chooses by section, date and member."""
     return picture_filters.apply(request, experiment.jobs.all())
+
+
+def choose_sent(jobs: "QuerySet[Job]", experiment: Experiment) -> "QuerySet[Job]":
+    """Return those of the jobs that were sent to a platform, as it is written or was seen."""
+    is_written = Q(submitted_at__isnull=False) | Q(started_at__isnull=False)
+    return jobs.filter(is_written | Q(name__in=[*read_seen(experiment)], status__in=ACTIVE))
 
 
 def find_near(request: HttpRequest, experiment: Experiment) -> tuple[list[PicturedJob], list[Edge]] | None:
@@ -246,7 +257,7 @@ def make_jobs_context(request: HttpRequest, experiment: Experiment, picture: str
     else:
         jobs, mode, filters = experiment.jobs.filter(pk__in=[job.pk for job in near[0]]), "near", []
     if picture == "timeline":
-        jobs = jobs.exclude(submitted_at=None, started_at=None)
+        jobs = choose_sent(jobs, experiment)
     page = Paginator(jobs.order_by("pk"), ROWS).get_page(request.GET.get("p"))
     query = request.GET.copy()
     query.pop("p", None)

@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.db.models import F
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
 
 from autosubmit_portal.console.parts import filters, presentation
@@ -38,6 +37,8 @@ class RunAdmin(ExperimentLists, ReadOnlyAdmin):
         "run_id": "run_id",
         "started_at": "started_at",
         "finished_at": "finished_at",
+        "began_at": "began_at",
+        "ended_at": "ended_at",
         "completed": "completed",
         "failed": "failed",
         "running": "running",
@@ -67,11 +68,7 @@ class RunAdmin(ExperimentLists, ReadOnlyAdmin):
     )
     shares = make_column(gettext_lazy("Jobs"), lambda run: presentation.bar(get_counts(run)))
     started = make_column(gettext_lazy("Started"), lambda run: presentation.when(run.since), "started_at")
-
-    @admin.display(description=gettext_lazy("Took"))
-    def took(self, run: Run) -> SafeString | str:
-        """Show how long it lasted, if it is over."""
-        return presentation.lasting(run.since, run.finished_at) if run.finished_at else presentation.NOTHING
+    took = make_column(gettext_lazy("Took"), presentation.run_took)
 
     def get_page_context(self, request: HttpRequest, obj: Run) -> dict[str, Any]:
         """Return the counts and the title."""

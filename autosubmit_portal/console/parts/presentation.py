@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -33,7 +33,8 @@ from experiments.attention.alarm import Alarm
 from experiments.attention.rules import TITLES
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.exit_codes import name_signal
-from experiments.models import Action, Experiment, Freeze, State
+from experiments.models import Action, Experiment, Freeze, Run, State
+from experiments.seen_times import find_seen
 from jobs.autosubmit.secrets import mask_text, mask_value
 from jobs.autosubmit.start_dates import format_start_date
 from jobs.autosubmit.statuses import ACTIVE, DONE
@@ -170,7 +171,12 @@ def waited(job: Job) -> SafeString | str:
     """Show how long a job waited in its queue; one that waits still is counting."""
     if job.started_at is None and (job.finished_at or job.status not in ACTIVE):
         return NOTHING
-    return lasting(job.submitted_at, job.started_at)
+    seen_at = find_seen(job.experiment, job)
+    if seen_at is None:
+        return lasting(job.submitted_at, job.started_at)
+    if job.status == "RUNNING":
+        return _mark_seen(lasting(job.submitted_at, seen_at)) if job.submitted_at else NOTHING
+    return _mark_seen(lasting(seen_at))
 
 
 @register.filter
@@ -178,7 +184,52 @@ def ran(job: Job) -> SafeString | str:
     """Show how long a job ran; only a running one is still counting."""
     if job.finished_at is None and job.status != "RUNNING":
         return NOTHING
-    return lasting(job.started_at, job.finished_at)
+    seen_at = None if job.started_at else find_seen(job.experiment, job)
+    return _mark_seen(lasting(seen_at)) if seen_at else lasting(job.started_at, job.finished_at)
+
+
+@register.filter
+def when_of(job: Job, name: str) -> SafeString:
+    """Show an instant of a job relative to now; where it is not written, since when the job is seen so."""
+    return _show_instant(job, name, when)
+
+
+@register.filter
+def exact_of(job: Job, name: str) -> SafeString:
+    """Show an instant of a job in full; where it is not written, since when the job is seen so."""
+    return _show_instant(job, name, exact)
+
+
+@register.filter
+def when_lately(job: Job) -> SafeString:
+    """Show when something happened to a job last."""
+    at = job.finished_at or job.started_at
+    if at is not None:
+        return when(at)
+    return when_of(job, "started_at" if is_start_known(job) else "submitted_at")
+
+
+@register.filter
+def is_start_known(job: Job) -> bool:
+    """Answer whether it is written or was seen since when a running job runs."""
+    return job.status == "RUNNING" and (job.started_at or find_seen(job.experiment, job)) is not None
+
+
+def _show_instant(job: Job, name: str, show: Callable[[datetime | None], SafeString]) -> SafeString:
+    begun = "started_at" if job.status == "RUNNING" else "submitted_at"
+    seen_at = find_seen(job.experiment, job) if name == begun else None
+    return _mark_seen(show(seen_at)) if seen_at else show(getattr(job, name))
+
+
+def _mark_seen(shown: SafeString | str) -> SafeString:
+    why = gettext("Autosubmit has not written it yet. Since then the mirror sees the job in its status.")
+    return format_html('{} <span class="quiet" title="{}">({})</span>', shown, why, gettext("seen"))
+
+
+@register.filter
+def run_took(run: Run) -> SafeString | str:
+    """Show how long a run lasted, from its first process to the end of its last one, if both are known."""
+    return lasting(run.began_at, run.ended_at) if run.ended_at else NOTHING
 
 
 def format_duration(seconds: int) -> str:

@@ -10,7 +10,7 @@ WORDS = (
     *("Cannot be read now. Try again.", "Cannot be searched now", "Searched {part} %", "Not found"),
     *("{number} of {all}, line {line}", "Dismiss"),
     *("Copied", "submitted {at}", "waited {time}", "ran {time}", "chosen", "Nothing is called so.", "Found"),
-    *("in {wrapper}", "1 job", "{count} jobs", "from {at}", "goes on for {time}", "took {time}"),
+    *("since {at} (seen)", "in {wrapper}", "1 job", "{count} jobs", "from {at}", "goes on for {time}", "took {time}"),
     *("1 job chosen", "{count} jobs chosen"),
     *("{shown} of {all}", "The picture cannot be loaded now. The table below has the same jobs."),
 )

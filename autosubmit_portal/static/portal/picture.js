@@ -37,7 +37,8 @@ function decode(told, isTimed, now) {
         for (let i = 0; i < count; i += 1) {
             if (told.ran[i] === null && ON_PLATFORM.includes(told.status[i])) {
                 jobs.width[i] = Math.max(1, now / 1000 - told.origin - jobs.x[i]); // it goes on
-                if (told.queued[i] === null) jobs.waits[i] = jobs.width[i];
+                const isSeenToRun = told.status[i] === "R" && (told.seen[i] ?? null) !== null;
+                if (told.queued[i] === null && !isSeenToRun) jobs.waits[i] = jobs.width[i];
             }
         }
     }
@@ -149,12 +150,11 @@ class Clock {
 
 /** Says what is known of a job: name, status, times. */
 function describe(jobs, i, clock) {
-    const { names, status, submitted, queued, ran, epoch } = jobs;
+    const { names, status, submitted, queued, ran, seen, epoch } = jobs;
+    const tell = (at) => ({ at: `${clock.say(epoch + at)} ${clock.name(epoch + at)}` });
     const said = [names[i], STATUSES[status[i]].toUpperCase()];
-    if (submitted[i] !== null) {
-        const at = epoch + submitted[i];
-        said.push(say("submitted {at}", { at: `${clock.say(at)} ${clock.name(at)}` }));
-    }
+    if ((seen[i] ?? null) !== null) said.push(say("since {at} (seen)", tell(seen[i])));
+    if (submitted[i] !== null) said.push(say("submitted {at}", tell(submitted[i])));
     if (queued[i] !== null) said.push(say("waited {time}", { time: duration(Math.max(0, queued[i])) }));
     if (ran[i] !== null) said.push(say("ran {time}", { time: duration(Math.max(0, ran[i])) }));
     if (jobs.spanOf.has(i)) said.push(say("in {wrapper}", { wrapper: jobs.spanOf.get(i).label }));

@@ -1,5 +1,6 @@
 """What is forecast of a run: when it ends, between which instants, and what that rests on."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -125,17 +126,92 @@ def test_what_was_measured_before_a_reset_is_remembered() -> None:
     assert (found.recalled, found.unmeasured, left(found)) == (["SIM"], [], RUN)
 
 
+def test_a_way_that_was_never_measured_ends_at_most_with_its_wallclocks_and_does_not_slide() -> None:
+    for elapsed in (20.0, 600.0, 3_500.0):
+        running = waiting("long", "LONG", status="RUNNING", active_since=NOW - elapsed, wallclock=3_600.0)
+        jobs, edges = chain(running, waiting("after", "AFTER", wallclock=300.0))
+        found = make_forecast(facts(jobs, edges))
+        assert (found.is_bound, found.latest_at) == (True, found.made_at + timedelta(seconds=3_900 - elapsed))
+    assert not forecast_of(waiting("sim")).is_bound
+
+
+@pytest.mark.parametrize("status", ["WAITING", "QUEUING", "RUNNING"])
+def test_there_is_none_while_nothing_is_known_of_the_section_of_a_first_run(status: str) -> None:
+    long = waiting("long", "LONG", status=status, active_since=NOW - 900.0)
+    jobs, edges = chain(long, waiting("after", "AFTER", wallclock=300.0))
+    assert make_forecast(facts(jobs, edges)).why_not == "Nothing is known of LONG yet: no job of it has ended."
+
+
+def test_there_is_none_while_nothing_is_known_of_most_of_the_way() -> None:
+    jobs, edges = chain(*(waiting(f"long {number}", "LONG") for number in range(8)), waiting("sim"))
+    assert "of LONG yet" in forecast_of(*jobs, edges=edges).why_not
+
+
+def test_there_is_none_while_a_job_runs_for_longer_than_its_wallclock() -> None:
+    running = waiting("over", "OVER", status="RUNNING", started_at=NOW - 61.0, wallclock=60.0)
+    jobs, edges = chain(running, waiting("after", "AFTER", wallclock=300.0))
+    found = make_forecast(facts(jobs, edges))
+    assert (found.ends_at, found.why_not) == (None, "over runs for longer than all that was expected of it.")
+
+
+@pytest.mark.parametrize(("elapsed", "is_told"), [(1.1 * RUN, True), (1.2 * RUN, False)])
+def test_there_is_none_while_a_job_runs_for_far_longer_than_the_others_of_its_section(
+    elapsed: float, *, is_told: bool
+) -> None:
+    running = waiting("sim", status="RUNNING", started_at=NOW - elapsed)
+    assert (forecast_of(running).ends_at is not None) == is_told
+
+
+def test_a_job_that_runs_for_too_long_beside_a_longer_way_is_no_obstacle() -> None:
+    running = waiting("sim", status="RUNNING", started_at=NOW - 2 * RUN)
+    assert left(forecast_of(running, waiting("other"))) == RUN + WAIT
+
+
 def test_a_section_without_a_measure_and_a_wallclock_is_no_obstacle_for_others() -> None:
     jobs, edges = chain(waiting("sim"), waiting("post", "POST"))
     found = forecast_of(*jobs, edges=edges)
     assert (left(found), found.unmeasured) == (RUN + 2 * WAIT, ["POST"])
 
 
-def test_a_failed_job_is_a_condition_that_says_how_many_wait_for_it() -> None:
-    jobs, edges = chain(waiting("sim", status="FAILED"), waiting("post"), waiting("clean"))
+def test_a_suspended_job_is_a_condition_that_says_how_many_wait_for_it() -> None:
+    jobs, edges = chain(waiting("sim", status="SUSPENDED"), waiting("post"), waiting("clean"))
     found = forecast_of(*jobs, edges=edges)
-    assert found.condition == "It ends only if sim (FAILED) can go on; 2 jobs wait for that."
-    assert left(found) == 3 * (RUN + WAIT)
+    assert found.condition == "It ends only if sim (SUSPENDED) can go on; 2 jobs wait for that."
+    assert (left(found), found.blocked) == (3 * (RUN + WAIT), None)
+
+
+def test_a_run_with_a_failed_job_stops_when_nothing_else_can_go_on_and_says_how_many_stay_blocked() -> None:
+    failed, edges = chain(waiting("sim", status="FAILED"), waiting("post"), waiting("clean"))
+    other = waiting("other", status="RUNNING", started_at=NOW - 400.0)
+    found = forecast_of(*failed, other, edges=edges)
+    form = "The run stops without finishing: sim (FAILED) cannot go on; 2 jobs wait for that."
+    assert (found.condition, found.blocked) == (form, 2)
+    assert (left(found), found.jobs_left) == (RUN - 400, 4)
+
+
+def test_when_a_run_stops_does_not_move_while_time_goes_by() -> None:
+    failed, edges = chain(waiting("sim", status="FAILED"), waiting("post"))
+    stops = set()
+    for elapsed in (0.0, 15.0, 30.0):
+        jobs = [*HISTORY, *failed, waiting("other", status="RUNNING", started_at=NOW - 400.0)]
+        placed = [(parent + len(HISTORY), child + len(HISTORY)) for parent, child in edges]
+        stops.add(make_forecast(facts(jobs, placed, now=NOW + elapsed)).ends_at)
+    assert len(stops) == 1
+
+
+def test_a_run_in_which_nothing_can_go_on_any_more_stops_now() -> None:
+    jobs, edges = chain(waiting("sim", status="FAILED"), waiting("post"))
+    assert left(forecast_of(*jobs, edges=edges)) == 0
+
+
+def test_a_failed_job_that_nobody_waits_for_blocks_nothing() -> None:
+    found = forecast_of(waiting("post", status="FAILED"), waiting("sim"))
+    assert (found.condition, found.blocked) == ("The run ends without post (FAILED), which cannot go on.", 0)
+
+
+def test_a_job_that_is_held_besides_a_failed_one_is_told_too() -> None:
+    found = forecast_of(waiting("post", status="FAILED"), waiting("sim", status="HELD"))
+    assert found.condition.endswith("cannot go on. It ends only if sim (HELD) can go on.")
 
 
 def test_the_way_to_the_end_is_counted_by_section() -> None:
@@ -147,6 +223,17 @@ def test_the_way_to_the_end_is_counted_by_section() -> None:
 
 def test_the_rate_counts_what_was_done_in_this_run() -> None:
     assert forecast_of(waiting("sim"), began_at=NOW - 1_800.0).rate == 6.0  # three in half an hour
+
+
+@pytest.mark.parametrize("began_ago", [30.0, 1_000_000.0])
+def test_there_is_no_rate_before_there_is_a_fair_base(began_ago: float) -> None:
+    job = done("1", ago=10.0)
+    assert make_forecast(facts([job, waiting("sim")], [], began_at=NOW - began_ago)).rate is None
+
+
+def test_the_rate_of_a_run_whose_beginning_is_not_known_counts_from_its_first_job() -> None:
+    jobs = [done("1"), done("2", ago=RUN), waiting("sim")]
+    assert make_forecast(facts(jobs, [])).rate == 6.0  # two in twenty minutes
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,13 @@ def test_times_are_seconds_from_the_first_one() -> None:
     assert (values["submitted"], values["queued"], values["ran"]) == ([0], [120], [180])
 
 
+def test_since_when_jobs_are_seen_is_told_where_one_was() -> None:
+    jobs = [PicturedJob(1, "a", "RUNNING", seen_at=START + 60), PicturedJob(2, "b", "WAITING")]
+    values = encode_picture(lay_out_lanes(jobs, []))
+    assert (values["epoch"], values["seen"], values["submitted"]) == (START + 60, [0, None], [None, None])
+    assert encode_picture(lay_out_lanes(jobs[1:], []))["seen"] == []
+
+
 def test_ten_thousand_jobs_with_their_edges_are_small_when_compressed() -> None:
     jobs, edges = list_workflow(50, 100)
     values = encode_picture(lay_out_lanes(jobs, edges))

@@ -24,6 +24,20 @@ def test_what_is_not_over_lasts_until_now() -> None:
     assert lay_out_timeline([sent(1, 0, 10), sent(2, 30)], NOW).boxes.width == [3600, 1800]
 
 
+def test_a_job_whose_times_are_not_written_lasts_from_when_it_was_seen() -> None:
+    running, queuing = (
+        PicturedJob(number, "a", status, "SIM", seen_at=START + 60 * number)
+        for number, status in ((10, "RUNNING"), (20, "QUEUING"))
+    )
+    picture = lay_out_timeline([running, queuing], NOW)
+    assert (picture.boxes.width, picture.waits) == ([3000, 2400], [0, 2400])
+
+
+def test_a_job_of_which_only_the_submission_is_written_waited_until_it_was_seen_to_run() -> None:
+    job = sent(1, 0)._replace(status="RUNNING", seen_at=START + 120)
+    assert lay_out_timeline([job], NOW).waits == [120]
+
+
 def test_jobs_that_were_never_sent_are_left_out() -> None:
     assert lay_out_timeline([PicturedJob(1, "1", "WAITING")], NOW).jobs == []
 
