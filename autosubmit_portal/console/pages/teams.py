@@ -34,13 +34,7 @@ from autosubmit_portal.console.parts.finder import find_accounts
 from autosubmit_portal.console.parts.managed_sites import may_manage_some_site
 from autosubmit_portal.console.parts.named import NamedAdmin
 from autosubmit_portal.console.parts.team import make_team_context
-from autosubmit_portal.console.parts.team_forms import (
-    CoverageForm,
-    ExperimentForm,
-    MemberForm,
-    TeamForm,
-    is_owner_unknown,
-)
+from autosubmit_portal.console.parts.team_forms import CoverageForm, ExperimentForm, MemberForm, TeamForm, explain_owner
 from autosubmit_portal.console.site import console
 
 
@@ -212,7 +206,7 @@ class TeamAdmin(NamedAdmin):
         team = teams.filter_teams(request.user).filter(pk=key).first() if key else None
         form = CoverageForm(request.user, request.POST)
         foreseen = foresee(form.instance, team) if form.is_valid() else None
-        context = {"form": form, "foreseen": foreseen, "team": team, "is_owner_unknown": is_owner_unknown(form)}
+        context = {"form": form, "foreseen": foreseen, "team": team, "owner_refused": explain_owner(form)}
         return TemplateResponse(request, "admin/portal/coverage_preview.html", context)
 
     def people_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
