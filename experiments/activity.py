@@ -19,7 +19,7 @@ from django.db.models.functions import Coalesce
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.models import ACTS, AuditEntry
 from autosubmit_portal.distinct import list_distinct
-from experiments.audit_visibility import filter_about, list_visible_entries
+from experiments.audit_visibility import filter_about, list_visible_acts, list_visible_entries
 from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, STOP_KINDS
 from experiments.models import Action, Experiment, State
 from experiments.models.states import ACTIVE_STATES
@@ -138,15 +138,20 @@ def list_live_rows(actor: policy.Actor, choice: Choice, most: int, after: Positi
 
 
 def add_entries(actor: policy.Actor, acts: Sequence[Act]) -> None:
-    """Put below each act what the trail has of it, as far as the actor may see it. One query."""
+    """Put below each act what the trail has of it, as far as the actor may see it. At most two queries."""
+    if not policy.may_view(actor, AuditEntry):
+        return
     of_actions = {act.action.pk: act for act in acts if act.action}
-    if of_actions and policy.may_view(actor, AuditEntry):
-        rows = list_visible_entries(actor).filter(action_id__in=of_actions).defer("details").order_by("pk")
-        for entry in rows:
+    visible = list_visible_entries(actor)
+    if of_actions:
+        for entry in visible.filter(action_id__in=of_actions).defer("details").order_by("pk"):
             of_actions[entry.action_id or 0].entries.append(entry)
-    for act in acts:
-        if act.entry:
-            act.entries = [act.entry]
+    others = {act.entry.pk: act for act in acts if act.entry}
+    shown = (
+        others if policy.may_view_all(actor, AuditEntry) else visible.filter(pk__in=others).values_list("pk", flat=True)
+    )
+    for pk in shown:
+        others[pk].entries = [*filter(None, [others[pk].entry])]
 
 
 def iterate_acts(actor: policy.Actor, choice: Choice, at_once: int) -> Iterator[Act]:
@@ -175,11 +180,11 @@ def list_action_streams(actor: policy.Actor, choice: Choice) -> "list[QuerySet[A
 
 
 def list_entry_streams(actor: policy.Actor, choice: Choice) -> "list[QuerySet[Any]]":
-    """Return what else the trail has, in such parts; nothing to whoever may not see the trail."""
-    events = _choose_events(choice)
-    if events == [] or not policy.may_view(actor, AuditEntry):
+    """Return what else the trail has, in such parts: to whoever may not see the trail, what was done outside."""
+    events = _choose_events(choice, sees_trail=policy.may_view(actor, AuditEntry))
+    if events == []:
         return []
-    rows: QuerySet[Any] = list_visible_entries(actor).filter(ACTS)
+    rows: QuerySet[Any] = list_visible_acts(actor).filter(ACTS)
     rows = _filter_common(rows, choice, "at", ("message", "subject", "event"))
     if choice.experiments is not None:
         rows = filter_about(rows, choice.experiments, actor_id=choice.actor_id)
@@ -219,11 +224,13 @@ def _is_person(actor: policy.Actor, name: str) -> bool:
     return policy.may_view(actor, AuditEntry) and list_visible_entries(actor).filter(actor_name=name).exists()
 
 
-def _choose_events(choice: Choice) -> list[dict[str, str]] | None:
+def _choose_events(choice: Choice, *, sees_trail: bool) -> list[dict[str, str]] | None:
     """Return conditions by one of which an entry is chosen, as each event has an index; None if all are."""
-    if not (choice.kinds or choice.outcome):
+    if sees_trail and not (choice.kinds or choice.outcome):
         return None
     events = [event for event in list_distinct(AuditEntry, "event") if _is_chosen(event, choice)]
+    if not sees_trail:
+        return [{"event": event} for event in events if _is_outside(event)]
     kinds = sorted(choice.kinds & CATALOGUE.keys())
     refusals = [{"event": "action.refused", "kind": kind} for kind in kinds if choice.outcome in ("", REFUSED)]
     return [*({"event": event} for event in events), *refusals]
@@ -232,11 +239,15 @@ def _choose_events(choice: Choice) -> list[dict[str, str]] | None:
 def _is_chosen(event: str, choice: Choice) -> bool:
     if choice.outcome and not (choice.outcome == REFUSED and event.endswith(REFUSED)):
         return False
-    is_outside = event.startswith("experiment.") and event.endswith("_outside")
+    is_outside = _is_outside(event)
     is_other = not is_outside and not event.startswith(("action.", "sign_in."))
     meant = {_OUTSIDE_OF_KINDS.get(kind) for kind in choice.kinds}
     is_meant = (OUTSIDE in choice.kinds and is_outside) or (OTHER in choice.kinds and is_other)
     return not choice.kinds or is_meant or event in meant
+
+
+def _is_outside(event: str) -> bool:
+    return event.startswith("experiment.") and event.endswith("_outside")
 
 
 def _filter_common(rows: "QuerySet[Any]", choice: Choice, time: str, texts: Iterable[str]) -> "QuerySet[Any]":

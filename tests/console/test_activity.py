@@ -3,12 +3,13 @@
 import csv
 import io
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -77,12 +78,61 @@ def test_a_line_opens_to_its_entries_of_the_trail(as_manager: Client, experiment
     assert [page_of("audit_auditentry", entry.pk) in shown for entry in of_it] == 3 * [True]
 
 
-def test_who_may_not_see_the_trail_sees_the_actions_and_no_entry(as_viewer: Client, experiment: Experiment) -> None:
+def test_who_may_not_see_the_trail_sees_what_was_done_outside_without_its_entry(
+    as_viewer: Client, experiment: Experiment
+) -> None:
     stop(experiment)
-    record("experiment.run_ended_outside", experiment, MIRROR)
+    record("experiment.run_ended_outside", experiment, MIRROR, details={"owner": "root"})
     shown = as_viewer.get(reverse("admin:activity"))
-    assert [line.entries for line in shown.context["lines"]] == [()]
+    assert [(line.person, line.entries) for line in shown.context["lines"]] == [("root", ()), ("ana", ())]
     assert list_of("audit_auditentry") not in text_of(shown)
+    address = shown.context["lines"][0].address
+    assert lines(as_viewer, address) == ["root had a run that ended: a000 · · · outside the portal"]
+
+
+@pytest.mark.parametrize("query", [{}, {"kind": "stop"}, {"kind": "other"}, {"outcome": "refused"}, {"expid": "a000"}])
+def test_who_may_not_see_the_trail_sees_no_refusals_and_nothing_about_people(
+    as_viewer: Client, experiment: Experiment, query: dict[str, str]
+) -> None:
+    record("action.refused", experiment, kind="stop", message="You may not.")
+    record("delegation.made", experiment)
+    record("team.created", None, subject="ocean")
+    record("sign_in.failed", None)
+    assert lines(as_viewer, **query) == []
+
+
+def test_who_sees_an_experiment_but_not_its_jobs_reads_no_names_of_jobs(
+    signed_in: Callable[[User], Client], experiment: Experiment
+) -> None:
+    user = factories.create_user()
+    user.user_permissions.add(Permission.objects.get(codename="view_experiment"))
+    record("experiment.jobs_changed_outside", experiment, MIRROR, message="a000_SIM")
+    record("experiment.archived_outside", experiment, MIRROR)
+    assert [line.split()[1] for line in lines(signed_in(user))] == ["archived"]
+
+
+def test_who_manages_one_team_sees_what_was_done_outside_to_experiments_of_another(
+    signed_in: Callable[[User], Client], experiment: Experiment
+) -> None:
+    user, other = factories.create_user(), factories.create_experiment(experiment.site, expid="a001", owner="ben")
+    factories.create_team((user, Role.MANAGER), covers={"expid_pattern": "a000"})
+    factories.create_team((user, Role.VIEWER), covers={"expid_pattern": "a001"})
+    for one in (experiment, other):
+        record("experiment.archived_outside", one, MIRROR)
+        record("action.refused", one, kind="stop")
+    found = signed_in(user).get(reverse("admin:activity")).context["lines"]
+    assert [(line.words, line.subject, len(line.entries)) for line in found] == [
+        ("archived", "a001", 0),
+        ("asked to stop", "a000", 1),
+        ("archived", "a000", 1),
+    ]
+
+
+def test_of_what_was_done_outside_the_owner_is_named_as_the_probable_one(
+    as_viewer: Client, experiment: Experiment
+) -> None:
+    record("experiment.deleted_outside", experiment, MIRROR, details={"owner": "root"})
+    assert lines(as_viewer) == ["probably root deleted a000 · · · outside the portal"]
 
 
 def test_who_sees_one_experiment_sees_nothing_of_another(as_viewer: Client, experiment: Experiment) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.translation import gettext
 
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.parts.presentation import format_duration
-from experiments.activity import Act
+from experiments.activity import OUTSIDE, Act
 from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, State
 from jobs.autosubmit.secrets import mask_text
@@ -207,21 +208,35 @@ def _tell_entry(act: Act) -> Line:
     happened = entry.event.partition(".")[2]
     is_outside = happened.endswith("_outside")
     details: Mapping[str, Any] = entry.details
-    owner = str(details.get("owner", "")) if is_outside and happened.startswith("run_") else ""
     return Line(
         key=act.key,
         at=act.at,
-        person=entry.actor_name or owner or (gettext(SOMEBODY) if is_outside else gettext(entry.door)),
+        person=entry.actor_name or (_guess_person(happened, details) if is_outside else gettext(entry.door)),
         on_behalf_of=entry.on_behalf_of,
         words=_describe_entry(entry, happened),
         subject=entry.expid if entry.expid and entry.event.startswith(_ABOUT_EXPERIMENTS) else entry.subject,
         site=entry.site,
-        address=reverse("admin:audit_auditentry_change", args=[entry.pk]),
+        address=_make_address(entry, is_outside=is_outside),
         outcome=_get_outcome(happened),
         look=_get_look(happened, details),
         message=mask_text(entry.message),
         entries=tuple(act.entries),
     )
+
+
+def _make_address(entry: AuditEntry, *, is_outside: bool) -> str:
+    """Return the page about an entry: for what was done outside, one that all see who see the experiment."""
+    if is_outside:
+        return f"{reverse('admin:activity')}?{urlencode({'expid': entry.expid, 'kind': OUTSIDE})}"
+    return reverse("admin:audit_auditentry_change", args=[entry.pk])
+
+
+def _guess_person(happened: str, details: Mapping[str, Any]) -> str:
+    """Say who did something outside: whose process it was, or else whose experiment it is, which is no proof."""
+    owner = str(details.get("owner", ""))
+    if not owner:
+        return gettext(SOMEBODY)
+    return owner if happened.startswith("run_") else gettext("probably {owner}").format(owner=owner)
 
 
 def _describe_entry(entry: AuditEntry, happened: str) -> str:
