@@ -18,6 +18,7 @@ from django.db.models.functions import Coalesce
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.models import ACTS, AuditEntry
+from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.distinct import list_distinct
 from experiments.audit_visibility import filter_about, list_visible_acts, list_visible_entries
 from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, STOP_KINDS
@@ -32,6 +33,8 @@ OUTSIDE, OTHER, REFUSED = "outside", "other", "refused"
 
 # Rows are numbered in nearly the order of their times: a transaction may be so much slower than another.
 _DISORDER = timedelta(hours=1)
+_BY_COMMANDS = {"door": Door.COMMAND_LINE, "actor_name": ""}
+_MOST_COUNTED = 1000
 _EXPID = re.compile(r"[a-z0-9]{4,}")
 _POSITION = re.compile(r"(\d{1,18})-(\d{1,18})")
 
@@ -80,7 +83,8 @@ class Choice:
     """Which acts are asked for; blank and None for all.
 
     `kinds` are names of the catalogue, OUTSIDE, or OTHER. `outcome` is one of STATES_OF_OUTCOMES. `experiments` are
-    those that acts are about; with `actor_id`, what this account did counts too, whatever it is about.
+    those that acts are about; with `actor_id`, what this account did counts too, whatever it is about. `by_people`
+    leaves out what commands on a host of the portal did, such as those that set it up.
     """
 
     person: str = ""
@@ -92,6 +96,7 @@ class Choice:
     words: tuple[str, ...] = ()
     experiments: "QuerySet[Experiment] | None" = None
     actor_id: int | None = None
+    by_people: bool = False
 
 
 @dataclass(slots=True)
@@ -185,10 +190,23 @@ def list_entry_streams(actor: policy.Actor, choice: Choice) -> "list[QuerySet[An
     if events == []:
         return []
     rows: QuerySet[Any] = list_visible_acts(actor).filter(ACTS)
+    if choice.by_people:
+        rows = rows.exclude(**_BY_COMMANDS)
     rows = _filter_common(rows, choice, "at", ("message", "subject", "event"))
     if choice.experiments is not None:
         rows = filter_about(rows, choice.experiments, actor_id=choice.actor_id)
     return [rows] if events is None else [rows.filter(**event) for event in events]
+
+
+def count_by_commands(actor: policy.Actor, choice: Choice) -> int:
+    """Count what commands on a host of the portal did, which `by_people` leaves out; at most 1,000."""
+    if not policy.may_view(actor, AuditEntry):
+        return 0
+    rows: QuerySet[Any] = list_visible_entries(actor).filter(ACTS, **_BY_COMMANDS)
+    rows = _filter_common(rows, choice, "at", ())
+    if choice.experiments is not None:
+        rows = filter_about(rows, choice.experiments, actor_id=choice.actor_id)
+    return rows.order_by("-pk")[:_MOST_COUNTED].count()
 
 
 def understand(actor: policy.Actor, text: str, choice: Choice) -> Choice:
