@@ -105,7 +105,7 @@ def test_the_last_two_runs_are_compared_by_default(as_viewer: Client, experiment
     page = show(as_viewer, experiment)
     assert "1 failed, 1 of 2 completed" in page
     assert "<td>completed</td>" in page
-    assert "Those that differ (1)" in page
+    assert "That ended otherwise (1)" in page
     assert "All (2)" in page
 
 
@@ -122,6 +122,15 @@ def test_the_jobs_that_differ_are_shown_until_all_are_asked_for(as_viewer: Clien
     assert ">1_SIM</a>" not in show(as_viewer, experiment)
     assert ">2_SIM</a>" in show(as_viewer, experiment)
     assert ">1_SIM</a>" in show(as_viewer, experiment, jobs="all")
+
+
+@pytest.mark.usefixtures("runs")
+def test_jobs_that_took_much_longer_are_found_though_they_ended_alike(
+    as_viewer: Client, experiment: Experiment
+) -> None:
+    page = show(as_viewer, experiment, jobs="times")
+    assert "That took a fifth longer or shorter (1)" in page
+    assert ">1_SIM</a>" in page
 
 
 @pytest.mark.usefixtures("runs")
@@ -229,7 +238,7 @@ def test_a_run_of_another_experiment_is_compared(as_viewer: Client, experiment: 
     told.attempts["a001"] = [("1_SIM", 5, "COMPLETED", 1), ("2_SIM", 5, "COMPLETED", 1)]
     page = show(as_viewer, experiment, first="1", **{"with": "a001"})
     assert "a001, run 5" in page
-    assert "Those that differ (0)" in page
+    assert "That ended otherwise (0)" in page
 
 
 @pytest.mark.usefixtures("runs")
