@@ -18,9 +18,10 @@ from django.db.models.functions import Coalesce
 
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.models import ACTS, AuditEntry
+from autosubmit_portal.audit.origin import Door
 from autosubmit_portal.db.written import Written
 from autosubmit_portal.distinct import list_distinct
-from experiments.audit_visibility import filter_about, list_visible_entries
+from experiments.audit_visibility import filter_about, list_visible_acts, list_visible_entries
 from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, STOP_KINDS
 from experiments.models import Action, Experiment, State
 from experiments.models.states import ACTIVE_STATES
@@ -33,6 +34,8 @@ OUTSIDE, OTHER, REFUSED = "outside", "other", "refused"
 
 # Rows are numbered in nearly the order of their times: a transaction may be so much slower than another.
 _DISORDER = timedelta(hours=1)
+_BY_COMMANDS = {"door": Door.COMMAND_LINE, "actor_name": ""}
+_MOST_COUNTED = 1000
 _EXPID = re.compile(r"[a-z0-9]{4,}")
 _POSITION = re.compile(r"(\d{1,18})-(\d{1,18})")
 
@@ -81,7 +84,8 @@ class Choice:
     """Which acts are asked for; blank and None for all.
 
     `kinds` are names of the catalogue, OUTSIDE, or OTHER. `outcome` is one of STATES_OF_OUTCOMES. `experiments` are
-    those that acts are about; with `actor_id`, what this account did counts too, whatever it is about.
+    those that acts are about; with `actor_id`, what this account did counts too, whatever it is about. `by_people`
+    leaves out what commands on a host of the portal did, such as those that set it up.
     """
 
     person: str = ""
@@ -93,6 +97,7 @@ class Choice:
     words: tuple[str, ...] = ()
     experiments: "QuerySet[Experiment] | None" = None
     actor_id: int | None = None
+    by_people: bool = False
 
 
 @dataclass(slots=True)
@@ -139,15 +144,20 @@ def list_live_rows(actor: policy.Actor, choice: Choice, most: int, after: Positi
 
 
 def add_entries(actor: policy.Actor, acts: Sequence[Act]) -> None:
-    """Put below each act what the trail has of it, as far as the actor may see it. One query."""
+    """Put below each act what the trail has of it, as far as the actor may see it. At most two queries."""
+    if not policy.may_view(actor, AuditEntry):
+        return
     of_actions = {act.action.pk: act for act in acts if act.action}
-    if of_actions and policy.may_view(actor, AuditEntry):
-        rows = list_visible_entries(actor).filter(action_id__in=of_actions).defer("details").order_by("pk")
-        for entry in rows:
+    visible = list_visible_entries(actor)
+    if of_actions:
+        for entry in visible.filter(action_id__in=of_actions).defer("details").order_by("pk"):
             of_actions[entry.action_id or 0].entries.append(entry)
-    for act in acts:
-        if act.entry:
-            act.entries = [act.entry]
+    others = {act.entry.pk: act for act in acts if act.entry}
+    shown = (
+        others if policy.may_view_all(actor, AuditEntry) else visible.filter(pk__in=others).values_list("pk", flat=True)
+    )
+    for pk in shown:
+        others[pk].entries = [*filter(None, [others[pk].entry])]
 
 
 def iterate_acts(actor: policy.Actor, choice: Choice, at_once: int) -> Iterator[Act]:
@@ -177,11 +187,14 @@ def list_action_streams(actor: policy.Actor, choice: Choice) -> "list[QuerySet[A
 
 
 def list_entry_streams(actor: policy.Actor, choice: Choice) -> "list[QuerySet[Any]]":
-    """Return what else the trail has, in such parts; nothing to whoever may not see the trail."""
-    events = _choose_events(choice)
-    if events == [] or not policy.may_view(actor, AuditEntry):
+    """Return what else the trail has, in such parts: to whoever may not see the trail, what was done outside."""
+    events = _choose_events(choice, sees_trail=policy.may_view(actor, AuditEntry))
+    if events == []:
         return []
-    rows = _filter_common(list_visible_entries(actor), choice, "at", ("message", "subject", "event"))
+    rows: QuerySet[Any] = list_visible_acts(actor)
+    if choice.by_people:
+        rows = rows.exclude(**_BY_COMMANDS)
+    rows = _filter_common(rows, choice, "at", ("message", "subject", "event"))
     parts = _list_parts_about(rows, choice)
     return [part.filter(Written(ACTS & Q(**mine, **event))) for part, mine in parts for event in events or [{}]]
 
@@ -192,6 +205,17 @@ def _list_parts_about(rows: "QuerySet[Any]", choice: Choice) -> "list[tuple[Quer
         return [(rows, {})]
     mine = [(rows, {"actor_id": choice.actor_id})] if choice.actor_id else []
     return [(filter_about(rows, choice.experiments), {}), *mine]
+
+
+def count_by_commands(actor: policy.Actor, choice: Choice) -> int:
+    """Count what commands on a host of the portal did, which `by_people` leaves out; at most 1,000."""
+    if not policy.may_view(actor, AuditEntry):
+        return 0
+    rows: QuerySet[Any] = list_visible_entries(actor).filter(ACTS, **_BY_COMMANDS)
+    rows = _filter_common(rows, choice, "at", ())
+    if choice.experiments is not None:
+        rows = filter_about(rows, choice.experiments)
+    return rows.order_by("-pk")[:_MOST_COUNTED].count()
 
 
 def understand(actor: policy.Actor, text: str, choice: Choice) -> Choice:
@@ -227,11 +251,13 @@ def _is_person(actor: policy.Actor, name: str) -> bool:
     return policy.may_view(actor, AuditEntry) and list_visible_entries(actor).filter(actor_name=name).exists()
 
 
-def _choose_events(choice: Choice) -> list[dict[str, str]] | None:
+def _choose_events(choice: Choice, *, sees_trail: bool) -> list[dict[str, str]] | None:
     """Return conditions by one of which an entry is chosen, as each event has an index; None if all are."""
-    if not (choice.kinds or choice.outcome):
+    if sees_trail and not (choice.kinds or choice.outcome):
         return None
     events = [event for event in list_distinct(AuditEntry, "event") if _is_chosen(event, choice)]
+    if not sees_trail:
+        return [{"event": event} for event in events if _is_outside(event)]
     kinds = sorted(choice.kinds & CATALOGUE.keys())
     refusals = [{"event": "action.refused", "kind": kind} for kind in kinds if choice.outcome in ("", REFUSED)]
     return [*({"event": event} for event in events), *refusals]
@@ -240,11 +266,15 @@ def _choose_events(choice: Choice) -> list[dict[str, str]] | None:
 def _is_chosen(event: str, choice: Choice) -> bool:
     if choice.outcome and not (choice.outcome == REFUSED and event.endswith(REFUSED)):
         return False
-    is_outside = event.startswith("experiment.") and event.endswith("_outside")
+    is_outside = _is_outside(event)
     is_other = not is_outside and not event.startswith(("action.", "sign_in."))
     meant = {_OUTSIDE_OF_KINDS.get(kind) for kind in choice.kinds}
     is_meant = (OUTSIDE in choice.kinds and is_outside) or (OTHER in choice.kinds and is_other)
     return not choice.kinds or is_meant or event in meant
+
+
+def _is_outside(event: str) -> bool:
+    return event.startswith("experiment.") and event.endswith("_outside")
 
 
 def _filter_common(rows: "QuerySet[Any]", choice: Choice, time: str, texts: Iterable[str]) -> "QuerySet[Any]":

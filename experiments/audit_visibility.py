@@ -13,10 +13,15 @@ from django.db.models.functions import Coalesce
 from autosubmit_portal.access.rights import policy
 from autosubmit_portal.audit.models import AuditEntry
 from experiments.models import Action, Experiment, Site, State
+from jobs.models import Job
 
 UNMOVED = (State.QUEUED, State.AWAITING_APPROVAL)
 # An action with an approval and a second step makes no more.
 ENTRIES_OF_AN_ACTION = 5
+
+# How the events end of what the mirror has seen done by others, and which of these name jobs.
+OUTSIDE = "_outside"
+OF_JOBS = tuple(f"experiment.{what}_changed{OUTSIDE}" for what in ("jobs", "job_list"))
 
 _BEFORE_ALL = Value(datetime(1970, 1, 1, tzinfo=UTC), output_field=DateTimeField())
 
@@ -28,8 +33,28 @@ def list_visible_entries(actor: policy.Actor) -> QuerySet[AuditEntry]:
         return entries
     if not policy.may_view(actor, AuditEntry):
         return entries.none()
+    return entries.filter(_is_managed(actor))
+
+
+def list_visible_acts(actor: policy.Actor) -> QuerySet[AuditEntry]:
+    """Return the same, and what was done outside of the portal to experiments that the actor may see.
+
+    Whoever sees an experiment sees what became of it. What is told of its jobs is told to those who see these.
+    """
+    entries: QuerySet[AuditEntry] = AuditEntry.objects.all()
+    if policy.may_view_all(actor, AuditEntry):
+        return entries
+    outside = Q(event__startswith="experiment.", event__endswith=OUTSIDE)
+    about = _is_about(Experiment.objects.visible_to(actor))
+    about_jobs = _is_about(Experiment.objects.filter_showing(Job, actor))
+    seen = outside & about & (~Q(event__in=OF_JOBS) | about_jobs)
+    return entries.filter(seen | _is_managed(actor) if policy.may_view(actor, AuditEntry) else seen)
+
+
+def _is_managed(actor: policy.Actor) -> Q:
+    """Return the condition that an entry is about a site or an experiment that the actor manages."""
     sites = Site.objects.filter(pk__in=policy.find_whole_sites(actor, AuditEntry)).values("slug")
-    return entries.filter(Q(site__in=sites) | _is_about(Experiment.objects.filter_showing(AuditEntry, actor)))
+    return Q(site__in=sites) | Q(_is_about(Experiment.objects.filter_showing(AuditEntry, actor)))
 
 
 def list_newest_entries(

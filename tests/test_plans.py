@@ -21,7 +21,7 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit import events
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.pages.now import choose_acts
-from autosubmit_portal.console.parts import base, finder
+from autosubmit_portal.console.parts import base, finder, job_list
 from autosubmit_portal.console.parts.finder import Hits
 from autosubmit_portal.distinct import list_distinct
 from experiments.activity import list_entry_streams
@@ -163,6 +163,7 @@ def words(filled: dict[str, Any], db: None, monkeypatch: pytest.MonkeyPatch) -> 
     """What addresses name; what is counted is counted less far than the tables are long."""
     monkeypatch.setattr(base, "MOST_COUNTED", MOST)
     monkeypatch.setattr(events, "MOST_FEW", MOST)
+    monkeypatch.setattr(job_list, "MOST_SORTED", MOST)
     return filled
 
 
@@ -178,6 +179,14 @@ def test_the_trail_is_not_read_to_find_what_somebody_did_who_did_nothing(words: 
     assert not of_experiments.exists()
     sql, values = of_oneself.order_by("-pk")[:MOST].query.sql_with_params()
     assert fault(sql % values) == ""
+
+
+def test_activity_reads_only_what_was_done_outside_for_who_may_not_see_the_trail(words: dict[str, Any]) -> None:
+    client = Client()
+    client.force_login(factories.create_user(Role.VIEWER))
+    assert {
+        address: found for address in ("/activity/", "/activity/?kind=outside") if (found := faults(client, address))
+    } == {}
 
 
 @pytest.mark.parametrize(("find", "text"), [(finder.find_jobs, "_02345"), (finder.find_people, "person-7")])
@@ -284,6 +293,7 @@ def _fill() -> dict[str, Any]:
         Run(experiment=experiments[n % 200], run_id=n, started_at=now - timedelta(hours=n)) for n in range(ROWS)
     )
     Job.objects.bulk_create(_job(experiments[0], n) for n in range(ROWS))
+    Experiment.objects.filter(pk=experiments[0].pk).update(total_jobs=ROWS)
     # The API goes through the jobs of an experiment in the order of their names.
     Job.objects.bulk_create(_job(experiments[1], n) for n in range(ROWS // 20))
     Action.objects.bulk_create(_action(_seldom(n, rare, common), experiments[n % 200], n) for n in range(ROWS))

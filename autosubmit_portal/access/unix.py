@@ -21,6 +21,14 @@ def get_uid(name: str) -> int | None:
     return None if uid == SUPERUSER else uid
 
 
+def is_superuser(name: str) -> bool:
+    """Return whether this is a name of root."""
+    try:
+        return bool(NAME.fullmatch(name)) and pwd.getpwnam(name).pw_uid == SUPERUSER
+    except KeyError:
+        return False
+
+
 @ttl_cache(maxsize=1000, ttl=1)  # a directory of accounts may be far away, and a pass of the mirror asks for thousands
 def get_name(uid: int) -> str:
     """Return the name of a uid on this host; without a name, the number as text."""

@@ -55,6 +55,20 @@ EXAMINED = (
     *("gateway", "channel", "walls", "agent", "clock", "site file", "python", "program", "programs", "store", "spool"),
     *("processes", "machine", "sessions", "kinds", "profiles", "rules", "umask"),
 )
+# What the trail says of rows that name others (`audit.watch`), by the role that they give if they give one.
+NAMING_ROLES = (
+    "delegation {grantor} to {grantee}: ROLE of everything",
+    "delegation {grantor} to {grantee}: ROLE of the team {team}",
+    "delegation {grantor} to {grantee}: ROLE of {experiment} at {site}",
+    "membership {user} as ROLE of {team}",
+    "site_role {user} as ROLE at {site}",
+    "site_policy owners at {site} are ROLE",
+)
+NAMING = (
+    *("site_account {user} is {unix_name} at {site}", "site_policy owners at {site} are nothing"),
+    "team_experiment {experiment} of {team}",
+    *(f"coverage {{team}}: {name} {{value}}" for name in ("site", "owner", "HPC", "expid")),
+)
 SUBJECTS = ("freeze", "audit trail", "activity", "many names and addresses", "single sign-on")
 # Models that people change by forms, and fields that lists of the others have as columns.
 EDITED = ("site", "host", "team", "membership", "coverage", "teamexperiment", "siterole", "siteaccount", "sitepolicy")
@@ -105,6 +119,8 @@ def list_words() -> Iterator[str]:
         acts.SOMEBODY,
         *script_words.WORDS,
     )
+    yield from NAMING
+    yield from (form.replace("ROLE", role.name.lower()) for form in NAMING_ROLES for role in Role)
     yield from (*PERMISSIONS, *DETAILS, *CREDENTIALS, *EXAMINED, *SUBJECTS)
     for said in EVIDENCE:
         yield from (said, said[:1].upper() + said[1:])
@@ -130,8 +146,15 @@ def _list_of_kind(kind: ActionKind) -> Iterator[str]:
 def _list_events() -> Iterator[str]:
     watched = (f"{thing}.{happened}" for thing in (*WATCHED, *MORE_WATCHED) for happened in acts.CHANGES)
     for event in (*EVENTS, *watched):
-        yield from (describe_event(event), acts.say_recorded(event))
+        yield describe_event(event)
+        if event in acts.OF_EVENTS or not _is_told_otherwise(event):
+            yield acts.say_recorded(event)
     yield from (acts.say_ended(ending) for ending in (*acts.ENDINGS, ""))
+
+
+def _is_told_otherwise(event: str) -> bool:
+    """Answer whether what people did is said of it in another way, or not at all."""
+    return event.startswith(("action.", "note.", "sign_in.")) or event.endswith("_outside")
 
 
 def list_models() -> Iterator[type[Model]]:

@@ -78,6 +78,8 @@ class ActionKind:
 
     `check` looks at the parameters together and answers errors by field. `next_step` is the name of the kind that
     usually follows when it has succeeded. `warning` says what is lost in general.
+    `infinitive` and `past` say it in a sentence, before the name of what it is done to; blank if they follow from the
+    title, which is a verb then, or a verb and its object.
     `is_edit` puts it on PATCH instead of POST. `on_run` is for what acts on a run. `is_dry_run` marks the twin of a
     kind that Autosubmit carries out without saving.
     """
@@ -96,6 +98,8 @@ class ActionKind:
     impact: tuple[Impact, ...] = ()
     preview: Preview | None = None
     warning: str = ""
+    infinitive: str = ""
+    past: str = ""
     is_edit: bool = False
     on_run: OnRun | None = None
     is_dry_run: bool = False
@@ -306,6 +310,8 @@ GENERATE = ActionKind(
     name="generate",
     title="Generate",
     help="Generate the job list from the configuration (`autosubmit create`).",
+    infinitive="generate the job list of",
+    past="generated the job list of",
     role=Role.MANAGER,
     steps=(
         Command(
@@ -336,6 +342,8 @@ SET_STATUS = ActionKind(
     name="set_status",
     title="Set status",
     help="Set the status of jobs, chosen by name or by filters that all hold.",
+    infinitive="set the status of jobs of",
+    past="set the status of jobs of",
     target=Target.JOBS,
     role=Role.OPERATOR,
     steps=(
@@ -356,6 +364,8 @@ RESET_AND_START = ActionKind(
     name="reset_and_start",
     title="Reset and start",
     help="Make jobs READY, such as those that have failed, and run the experiment on.",
+    infinitive="reset jobs and start",
+    past="reset jobs and started",
     target=Target.JOBS,
     role=Role.OPERATOR,
     steps=(
@@ -381,6 +391,8 @@ SET_STATUS_LIVE = ActionKind(
     name="set_status_live",
     title="Set status while running",
     help="Have the run of the experiment change jobs itself, in its next loop (`updated_list_<expid>.txt`).",
+    infinitive="set the status of jobs in the run of",
+    past="set the status of jobs in the run of",
     target=Target.JOBS,
     role=Role.OPERATOR,
     steps=(
@@ -407,6 +419,8 @@ UPDATE_DESCRIPTION = ActionKind(
     name="update_description",
     title="Update description",
     help="Change the description of the experiment.",
+    infinitive="update the description of",
+    past="updated the description of",
     role=Role.OPERATOR,
     steps=(
         Command(
@@ -466,6 +480,8 @@ CREATE = ActionKind(
     name="create",
     title="Create experiment",
     help="Create an experiment (`autosubmit expid`); the new expid is in the finished action.",
+    infinitive="create an experiment",
+    past="created the experiment",
     target=Target.SITE,
     role=Role.MANAGER,
     steps=(

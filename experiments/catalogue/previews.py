@@ -5,7 +5,7 @@ reported for each job. They follow Autosubmit 4.1.17 (`set_status`, `recovery`),
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autosubmit_portal.sentences import marked, say
 from experiments.autosubmit.command import split_list
@@ -42,11 +42,21 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What would change, what waits for that, and what a person should know first."""
+    """What would change, what waits for that, and what a person should know first.
+
+    `besides` are those of the changes that nobody has asked for: Autosubmit makes them when it loads the job list.
+    """
 
     changes: Sequence[Change] = ()
     children: Sequence[JobRow] = ()
     warnings: Sequence[str] = ()
+    besides: Sequence[Change] = ()
+
+    @property
+    def wanted(self) -> list[Change]:
+        """The changes that were asked for."""
+        besides = {change.job for change in self.besides}
+        return [change for change in self.changes if change.job not in besides]
 
 
 Reported = Mapping[str, str] | None
@@ -62,12 +72,12 @@ def preview_set_status(workflow: Workflow, parameters: Parameters, reported: Rep
     changes = _compare(workflow, {**loaded, **told})
     wanted = set(chosen)
     own = [change for change in changes if change.job in wanted]
-    reset = [change.job for change in changes if change.job not in wanted]
-    if reset:
+    besides = [change for change in changes if change.job not in wanted]
+    if besides:
         doubts.append(
             say(
                 "{jobs} READY or DELAYED: Autosubmit loads these as WAITING, as each start does.",
-                jobs=_name_jobs(reset),
+                jobs=_name_jobs([change.job for change in besides]),
             )
         )
     if new in RESET and list(told.values()).count(new) < len(told):
@@ -78,7 +88,8 @@ def preview_set_status(workflow: Workflow, parameters: Parameters, reported: Rep
             )
         )
     early = _warn_of_start(workflow, own, say("READY does not let it start before its parents have completed"))
-    return _make_effect(workflow, own, doubts + _warn_of_nothing(chosen, own, new) + early, changes)
+    effect = _make_effect(workflow, own, doubts + _warn_of_nothing(chosen, own, new) + early, changes)
+    return replace(effect, besides=besides)
 
 
 def preview_reset(workflow: Workflow, parameters: Parameters, reported: Reported = None) -> Effect:

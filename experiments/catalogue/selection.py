@@ -92,10 +92,12 @@ FILTERS = (
     Option(
         name="filter_chunks",
         max_bytes=10_240,
-        pattern=r"\[[A-Za-z0-9_.+/ \[\]-]+\]",
-        pattern_help=marked("dates, members and chunks in brackets"),
-        help="All jobs of these dates, members and chunks, in Autosubmit's notation. A date is a day or, "
-        "with two or four more digits, an hour or a minute of it.",
+        pattern=r"(?:\[[A-Za-z0-9_.+/ \[\]-]+\]|[0-9][0-9, -]*)",
+        pattern_help=marked(
+            "numbers of chunks such as 3-7,12, or dates, members and chunks such as [ 20000101 [ fc0 [1-4] ] ]"
+        ),
+        help="All jobs of these chunks, such as 3-7,12, or of these dates, members and chunks in Autosubmit's "
+        "notation. A date is a day or, with two or four more digits, an hour or a minute of it.",
         example="[ 20000101 [ fc0 [1-4] ] ]",
         choose=_choose_by_chunks,
         is_filter=True,
@@ -138,5 +140,6 @@ def check_choice(parameters: Parameters) -> dict[str, str]:
         try:
             read_chunk_filter(parameters["filter_chunks"])
         except UnreadableFilter as error:
-            return {"filter_chunks": say("This cannot be read. {error}", error=error)}
+            said = marked("This cannot be read. {error} Examples: 3-7,12 or [ 20000101 [ fc0 [1-4] ] ].")
+            return {"filter_chunks": say(said, error=error)}
     return {}

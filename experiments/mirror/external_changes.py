@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from autosubmit_portal.audit import trail
@@ -25,6 +25,8 @@ SLACK = timedelta(seconds=2)
 # How long after its end an action may still be what has changed an experiment as a whole.
 AFTERMATH = timedelta(seconds=60)
 NAMED = 10
+# Autosubmit lets hardly anybody else change an experiment: the owner is told with what changed it.
+_OWNERS = ("expid", "owner", "recorded_owner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ def record_job_changes(
         "jobs": difference.names[:NAMED],
         "commands": commands,
     }
+    details |= _describe_owner(experiment.owner)
     event = "job_list_changed" if is_new_list else "jobs_changed"
     _record(experiment.site, experiment.expid, event, _describe(difference, commands), details)
 
@@ -85,7 +88,7 @@ def record_folder_change(experiment: Experiment, before: Before, absence: str) -
         return
     if not _is_busy(experiment.site, experiment.expid):
         event = "archived" if "archived" in absence else "folder_lost" if absence else "unarchived"
-        _record(experiment.site, experiment.expid, event, absence)
+        _record(experiment.site, experiment.expid, event, absence, _describe_owner(experiment.owner))
 
 
 def record_owner_change(experiment: Experiment, before: str, after: str) -> None:
@@ -104,14 +107,21 @@ def record_created(site: Site, expids: Iterable[str]) -> None:
     """Record experiments that somebody created, or brought back."""
     if _is_busy(site, ""):  # ours have no expid before they are finished
         return
-    for expid in [expid for expid in expids if not _is_busy(site, expid)]:
-        _record(site, expid, "created")
+    _record_each(site, expids, "created", Experiment.objects.filter(gone_at=None))
 
 
 def record_deleted(site: Site, expids: Iterable[str]) -> None:
     """Record experiments that somebody deleted."""
-    for expid in [expid for expid in expids if not _is_busy(site, expid)]:
-        _record(site, expid, "deleted")
+    _record_each(site, expids, "deleted", Experiment.objects.exclude(gone_at=None))
+
+
+def _record_each(site: Site, expids: Iterable[str], what: str, rows: QuerySet[Experiment]) -> None:
+    """Record the same of several experiments, with the owner that the newest of these rows has."""
+    told = [expid for expid in expids if not _is_busy(site, expid)]
+    found = rows.filter(site=site, expid__in=told).order_by("gone_at") if told else rows.none()
+    owners = {expid: owner or recorded for expid, owner, recorded in found.values_list(*_OWNERS)}
+    for expid in told:
+        _record(site, expid, what, details=_describe_owner(owners.get(expid, "")))
 
 
 def record_descriptions(site: Site, changes: Iterable[tuple[str, str, str]]) -> None:

@@ -8,6 +8,9 @@ from experiments.performance.costs import Cost, count_sections
 from experiments.performance.metrics import ListedJob
 from jobs.autosubmit.history import PastAttempt
 
+LEAST_DIFFERENCE = 0.2
+"""Of the longer of two times: by less, jobs differ from run to run without a reason."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobInRun:
@@ -34,6 +37,14 @@ class ComparedJob:
         if self.first is None or self.second is None:
             return True
         return (self.first.status, self.first.attempts) != (self.second.status, self.second.attempts)
+
+    @property
+    def took_otherwise(self) -> bool:
+        """Whether it completed in both, and ran by more than a fifth longer or shorter in one of them."""
+        if self.first is None or self.second is None or {self.first.status, self.second.status} - {"COMPLETED"}:
+            return False
+        shorter, longer = sorted((self.first.run, self.second.run))
+        return longer - shorter > LEAST_DIFFERENCE * longer
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 It means the same as in 4.1.17 (`Autosubmit._filter_chunks`): case is ignored, `Any` is anything, and jobs without a
 date, member or chunk never match. But 4.1.17 fails on members with a hyphen, ignores the text after the first bracket,
 and does not distinguish start dates of one day. Here a date may have an hour (`2000010112`) or a minute, a day means
-all of its times, and other texts are refused.
+all of its times, and other texts are refused. Numbers and ranges without brackets, `3-7,12`, are chunks of all jobs.
 """
 
 import re
@@ -49,30 +49,44 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class ChunkSelection:
-    """The chosen jobs: those that match one of the clauses."""
+    """The chosen jobs: those that match one of the clauses; `is_of_chunks` if they need no date and no member."""
 
     clauses: tuple[Clause, ...]
+    is_of_chunks: bool = False
 
     def matches(self, date: datetime | None, member: str, chunk: int | None) -> bool:
         """Return whether a job matches."""
-        words = _make_words((date, member, chunk))
+        words = self._make_words((date, member, chunk))
         return words is not None and any(clause.matches(words) for clause in self.clauses)
 
     def find_unknown(self, places: Iterable[Place]) -> list[str]:
         """Return the named values that none of the jobs has, such as "chunk 9"."""
-        known = [set(words) for words in zip(*filter(None, map(_make_words, places)), strict=True)] or [set[str]()] * 3
+        known = [set(words) for words in zip(*filter(None, map(self._make_words, places)), strict=True)] or [
+            set[str]()
+        ] * 3
         found = (
             f"{name} {_describe(item)}"
             for clause in self.clauses
-            for name, has, values, there in zip(_NAMES, _HAS, clause.values, known, strict=True)
+            for name, has, values, words in zip(_NAMES, _HAS, clause.values, known, strict=True)
             for item in values or ()
-            if not any(has((item,), word) for word in there)
+            if not any(has((item,), word) for word in words)
         )
         return list(dict.fromkeys(found))
+
+    def _make_words(self, place: Place) -> _Words | None:
+        """Return date, member and chunk of a job in the form for comparison; None if it lacks one that counts."""
+        date, member, chunk = place
+        if chunk is None or not (self.is_of_chunks or (date and member)):
+            return None
+        day = f"{date.year:04}{date.month:02}{date.day:02}{date.hour:02}{date.minute:02}" if date else ""
+        return day, member.upper(), str(chunk)
 
 
 def read_chunk_filter(text: str) -> ChunkSelection:
     """Return the selection of a text; raise UnreadableFilter when Autosubmit would refuse it or fail on it."""
+    if "[" not in text:
+        parts = (re.sub(r"\s*-\s*", "-", part.strip()) for part in text.split(","))
+        return ChunkSelection((Clause((None, None, tuple(map(_parse_numbers, parts)))),), is_of_chunks=True)
     tokens = iter(_TOKEN.findall(text.upper()))
     if next(tokens, "") != "[":
         raise UnreadableFilter(say("It must begin with “[”."))
@@ -151,15 +165,6 @@ def _parse_range(word: str) -> range | None:
 
 def _is_number(word: str) -> bool:
     return word.isascii() and word.isdecimal() and len(word) <= _LONGEST_NUMBER
-
-
-def _make_words(place: Place) -> _Words | None:
-    """Return date, member and chunk of a job in the form for comparison; None if it lacks one."""
-    date, member, chunk = place
-    if date is None or not member or chunk is None:
-        return None
-    day = f"{date.year:04}{date.month:02}{date.day:02}{date.hour:02}{date.minute:02}"
-    return day, member.upper(), str(chunk)
 
 
 def _has(values: Values, word: str) -> bool:

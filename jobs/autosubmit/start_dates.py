@@ -4,6 +4,7 @@ Autosubmit 4.1.17 names jobs by `20000101`, `2000010112` or `200001011230`, whic
 """
 
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from autosubmit_portal.sentences import say
@@ -12,6 +13,7 @@ from jobs.autosubmit.values import UTC
 EXPECTED = say("YYYYMMDD, YYYYMMDDHH or YYYYMMDDHHMM")
 
 _WRITTEN = re.compile(r"(\d{4})(-?)(\d\d)\2(\d\d)(?:T?(\d\d)(?::?(\d\d))?)?", re.ASCII)
+_FORMS = ("%Y%m%d", "%Y%m%d%H", "%Y%m%d%H%M")
 _DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 Period = tuple[datetime, datetime]
@@ -34,7 +36,19 @@ def parse_period(text: str) -> Period:
     return start, start + (length - timedelta(microseconds=1))
 
 
-def format_start_date(date: datetime) -> str:
-    """Return a date in the form of the names of jobs, as short as it can be."""
-    form = "%Y%m%d%H%M" if date.minute else "%Y%m%d%H" if date.hour else "%Y%m%d"
-    return date.strftime(form)
+def format_start_date(date: datetime, job_name: str = "") -> str:
+    """Return a date in the form that the name of a job has it in; without such a name as short as it can be."""
+    named = (text for text in map(date.strftime, _FORMS) if f"_{text}_" in f"{job_name}_")
+    return next(named, None) or date.strftime(_choose_form([date]))
+
+
+def format_alike(dates: Iterable[datetime]) -> list[str]:
+    """Return the dates of an experiment in one form, that of the names of its jobs."""
+    found = [*dates]
+    form = _choose_form(found)
+    return [date.strftime(form) for date in found]
+
+
+def _choose_form(dates: Iterable[datetime]) -> str:
+    """Return the shortest form that tells all of these dates."""
+    return _FORMS[max((2 if date.minute else 1 if date.hour else 0 for date in dates), default=0)]

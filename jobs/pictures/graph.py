@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from jobs.pictures.cells import list_groups, measure_columns, number, place_boxes, stack
 from jobs.pictures.levels import compute_levels, list_children, sort_topologically
-from jobs.pictures.picture import Boxes, Edge, Picture, PicturedJob, name_date
+from jobs.pictures.picture import Boxes, Edge, Picture, PicturedJob, name_dates
 
 CELL = (30.0, 20.0)
 NAMED_CELL = (300.0, 34.0)
@@ -31,7 +31,8 @@ def lay_out_lanes(jobs: Sequence[PicturedJob], edges: Sequence[Edge]) -> Picture
     columns = sorted(set(columns_of))
     cells = [*zip(number(of_jobs, lanes), number(columns_of, columns), strict=True)]
     across = measure_columns(cells, len(columns))
-    members = [_name_member(date, member) for date, member, _ in lanes]
+    dates = name_dates(date for date, _, _ in lanes)
+    members = [" ".join(filter(None, [dates[date], member])) for date, member, _ in lanes]
     down = stack(members, BETWEEN_MEMBERS)
     return Picture(
         jobs=jobs,
@@ -82,10 +83,6 @@ def _order_lanes(of_jobs: Sequence[Lane]) -> list[Lane]:
         return date is not None, date or 0, len(member), member, sections[section]
 
     return sorted(known, key=rank)
-
-
-def _name_member(date: int | None, member: str) -> str:
-    return " ".join(filter(None, [name_date(date), member]))
 
 
 def _shrink(boxes: Boxes) -> Boxes:

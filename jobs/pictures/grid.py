@@ -1,9 +1,9 @@
 """The grid: chunks from left to right; below each other sections, in them start dates and members."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from jobs.pictures.cells import list_groups, measure_columns, number, place_boxes, stack
-from jobs.pictures.picture import Picture, PicturedJob, name_date
+from jobs.pictures.picture import Picture, PicturedJob, name_dates
 
 CELL = (30.0, 20.0)
 BETWEEN_SECTIONS = 0.5
@@ -22,12 +22,14 @@ def lay_out_grid(jobs: Sequence[PicturedJob]) -> Picture:
     sections = [section for section, _, _ in rows]
     stretches = stack(sections, BETWEEN_SECTIONS)
     columns = measure_columns(cells, len(chunks))
-    has_one_date = len({date for _, date, _ in rows if date is not None}) < 2
+    dates = name_dates(date for _, date, _ in rows)
+    has_one_date = len(dates) < 3  # with that of jobs without one
+    names = [_name_row(row, {} if has_one_date and row[2] else dates) for row in rows]
     return Picture(
         jobs=jobs,
         boxes=place_boxes(jobs, cells, stretches, columns),
         cell=CELL,
-        rows=[band.label(_name_row(row, has_one_date)) for row, band in zip(rows, stretches, strict=True)],
+        rows=[band.label(name) for name, band in zip(names, stretches, strict=True)],
         groups=list_groups(sections, stretches),
         columns=[
             band.label(NO_CHUNK if chunk is None else str(chunk)) for chunk, band in zip(chunks, columns, strict=True)
@@ -47,6 +49,6 @@ def _order_rows(rows: Iterable[Row]) -> list[Row]:
     return sorted(known, key=rank)
 
 
-def _name_row(row: Row, has_one_date: bool) -> str:
+def _name_row(row: Row, dates: Mapping[int | None, str]) -> str:
     _, date, member = row
-    return " ".join(filter(None, ["" if has_one_date and member else name_date(date), member]))
+    return " ".join(filter(None, [dates.get(date), member]))

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from jobs.autosubmit.start_dates import format_alike
+
 LETTERS = {
     "COMPLETED": "C",
     "SKIPPED": "K",
@@ -106,12 +108,11 @@ class Picture:
     spans: Sequence[Span] = ()
 
 
-def name_date(seconds: int | None) -> str:
-    """Return a start date as Autosubmit writes it: a day, or the minute where it is not midnight."""
-    if seconds is None:
-        return ""
-    date = datetime.fromtimestamp(seconds, UTC)
-    return f"{date:%Y%m%d}" if not (date.hour or date.minute) else f"{date:%Y%m%d%H%M}"
+def name_dates(dates: Iterable[int | None]) -> dict[int | None, str]:
+    """Return the names of start dates, all in one form as Autosubmit writes them; that of None is blank."""
+    known = [*{seconds: None for seconds in dates if seconds is not None}]
+    names = format_alike(datetime.fromtimestamp(seconds, UTC) for seconds in known)
+    return {None: "", **dict(zip(known, names, strict=True))}
 
 
 def sort_naturally(texts: Iterable[str]) -> list[str]:

@@ -13,6 +13,7 @@ from autosubmit_portal.access.models import Visit
 from autosubmit_portal.access.preferences import set_preferences
 from autosubmit_portal.access.roles import Role
 from autosubmit_portal.console.pages import saved_views
+from autosubmit_portal.console.parts import job_list
 from experiments.models import Experiment
 from jobs.models import Job, SavedView
 from jobs.ranges import MOST
@@ -53,19 +54,33 @@ def complaints(client: Client, query: str) -> Any:
     return client.get(f"/experiments/a000/jobs/?{query}").context["cl"].complaints
 
 
+def test_failed_jobs_come_first_then_those_that_run_then_the_order_of_the_job_list(
+    as_viewer: Client, jobs: Experiment
+) -> None:
+    Job.objects.filter(name="a000_fc1_3").update(status="RUNNING")
+    Experiment.objects.update(total_jobs=8)
+    expected = ["fc0_2", "fc1_2", "fc1_3", "fc0_1", "fc0_3", "fc0_4", "fc1_1", "fc1_4"]
+    assert found(as_viewer, "") == expected
+
+
+def test_of_too_many_jobs_to_sort_the_order_is_that_of_the_job_list(as_viewer: Client, jobs: Experiment) -> None:
+    Experiment.objects.update(total_jobs=job_list.MOST_SORTED + 1)
+    assert found(as_viewer, "member=fc0") == ["fc0_1", "fc0_2", "fc0_3", "fc0_4"]
+
+
 @pytest.mark.parametrize(
     ("query", "names"),
     [
-        ("status=FAILED,SUSPENDED&member=fc1", ["fc1_3", "fc1_2"]),
-        ("status=FAILED&status=SUSPENDED&member=fc1", ["fc1_3", "fc1_2"]),
-        ("chunk=3-7,1&member=fc0", ["fc0_4", "fc0_3", "fc0_1"]),
+        ("status=FAILED,SUSPENDED&member=fc1", ["fc1_2", "fc1_3"]),
+        ("status=FAILED&status=SUSPENDED&member=fc1", ["fc1_2", "fc1_3"]),
+        ("chunk=3-7,1&member=fc0", ["fc0_1", "fc0_3", "fc0_4"]),
         ("section=SIM,POST&member=fc0&chunk=2", ["fc0_2"]),
         ("date=20010101&status=FAILED", ["fc1_2"]),
         ("date=19990101-20000601&status=FAILED", ["fc0_2"]),
         ("date=2000-01-01-2000-12-31&status=FAILED", ["fc0_2"]),
-        ("finished=24h", ["fc1_1", "fc0_1"]),
-        ("finished=2d&status=FAILED", ["fc1_2", "fc0_2"]),
-        ("status=,&member=&chunk=4", ["fc1_4", "fc0_4"]),
+        ("finished=24h", ["fc0_1", "fc1_1"]),
+        ("finished=2d&status=FAILED", ["fc0_2", "fc1_2"]),
+        ("status=,&member=&chunk=4", ["fc0_4", "fc1_4"]),
     ],
 )
 def test_a_list_has_the_jobs_with_any_of_the_values(
@@ -77,7 +92,7 @@ def test_a_list_has_the_jobs_with_any_of_the_values(
 def test_what_has_finished_since_the_last_visit_is_found(as_viewer: Client, viewer: User, jobs: Experiment) -> None:
     now = timezone.now()
     Visit.objects.create(user=viewer, seen_at=now, before_at=now - timedelta(hours=18))
-    assert found(as_viewer, "finished=visit") == ["fc1_1", "fc0_1"]
+    assert found(as_viewer, "finished=visit") == ["fc0_1", "fc1_1"]
 
 
 def test_a_moment_is_read_in_the_zone_of_whoever_types_and_told_in_utc(
@@ -160,7 +175,7 @@ def test_a_list_is_sorted_by_how_long_jobs_took(as_viewer: Client, jobs: Experim
 
 def test_several_columns_sort_and_need_not_be_shown(as_viewer: Client, jobs: Experiment) -> None:
     assert found(as_viewer, "columns=name&o=status.-chunk&status=COMPLETED,FAILED") == [
-        "fc1_1", "fc0_1", "fc1_2", "fc0_2",
+        "fc0_1", "fc1_1", "fc0_2", "fc1_2",
     ]  # fmt: skip
 
 

@@ -111,3 +111,9 @@ def test_no_two_landmarks_of_a_page_have_one_name(page: str, experiment: Experim
         r'<(?:section|nav|form)\b[^>]*(aria-label(?:ledby)?="[^"]*")|role="region" (aria-[^>]*)', shown
     )
     assert len(set(landmarks)) == len(landmarks)
+
+
+def test_keys_reach_the_pages_before_the_menu_of_the_account(as_viewer: Client) -> None:
+    page = text_of(as_viewer.get("/"))
+    places = [page.index(mark) for mark in ("skip-to-content-link", 'class="portal-nav"', 'id="go-to"', 'id="account"')]
+    assert places == sorted(places)

@@ -150,6 +150,12 @@ def test_a_sick_site_says_what_is_wrong(as_operator: Client, job: Job) -> None:
     assert Action.objects.count() == 0
 
 
+def test_a_new_form_does_not_complain_about_what_nobody_has_typed(as_operator: Client, job: Job) -> None:
+    page = text_of(as_operator.get(form_of(SET_STATUS, job)))
+    assert "<li><b>Status</b>" in page
+    assert "This field is required" not in page
+
+
 def test_a_field_that_is_missing_is_named(as_operator: Client, job: Job) -> None:
     answer = as_operator.post(form_of(SET_STATUS, job), {"reason": "Night shift"})
     assert answer.status_code == 400

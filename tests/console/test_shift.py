@@ -12,7 +12,11 @@ from django.utils import timezone
 
 from autosubmit_portal.access.models import Delegation, Visit
 from autosubmit_portal.access.roles import Role
+from autosubmit_portal.audit import trail
+from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.console.pages.shift import find_morning
+from autosubmit_portal.console.parts.presentation import minute
+from experiments.forecast.forecast import Forecast, tell_forecast
 from experiments.models import Action, Experiment, State
 from experiments.models.note import get_state
 from tests.console.pages import text_of
@@ -71,6 +75,23 @@ def test_what_ended_in_the_shift_is_told_though_it_was_asked_for_before(
     stop(experiment, 30, ended_at=timezone.now() - HOUR, reason="long")
     stop(experiment, 30, ended_at=timezone.now() - 20 * HOUR, reason="over")
     assert [line.reason for line in shown(as_operator)["ended"]] == ["long"]
+
+
+def test_what_commands_on_a_host_have_done_is_one_line(as_admin: Client, experiment: Experiment) -> None:
+    stop(experiment, 1)
+    before = shown(as_admin)["by_commands"]
+    for _ in range(3):
+        trail.record("group.permissions_changed", origin=Origin(door=Door.COMMAND_LINE), subject="group Operator")
+    context = shown(as_admin)
+    assert ([line.words for line in context["lines"]], context["by_commands"]) == (["stopped"], before + 3)
+    assert f"{before + 3} changes by commands on a host of the portal" in text_of(as_admin.get(reverse("admin:shift")))
+
+
+def test_what_runs_is_told_with_its_expected_end(as_operator: Client, experiment: Experiment) -> None:
+    ends_at = timezone.now() + 2 * HOUR
+    told = tell_forecast(Forecast(made_at=timezone.now(), ends_at=ends_at, earliest_at=ends_at, latest_at=ends_at))
+    Experiment.objects.update(is_running=True, forecast=told)
+    assert f"ends {minute(ends_at)}" in text_of(as_operator.get(reverse("admin:shift")))
 
 
 def test_failures_notes_and_what_was_taken_are_told(as_operator: Client, experiment: Experiment) -> None:

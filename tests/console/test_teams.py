@@ -339,6 +339,11 @@ def test_the_preview_says_what_is_wrong(as_manager: Client, site: Site) -> None:
     assert "Give conditions" in preview(as_manager)
 
 
+def test_the_preview_says_that_root_owns_nothing_here(as_manager: Client, site: Site) -> None:
+    factories.create_experiment(site, owner="root", owner_uid=0)
+    assert "The superuser owns nothing" in preview(as_manager, owner="root")
+
+
 def test_the_preview_counts_nothing_of_other_sites(signed_in: SignedIn, site_manager: User, site: Site) -> None:
     elsewhere = factories.create_experiment(expid="b000").site
     assert "experiment" not in preview(signed_in(site_manager), site=elsewhere.pk).replace("How many experiments", "")

@@ -204,6 +204,18 @@ def test_a_deleted_experiment_is_told(watcher: SiteMirror, store: Store) -> None
     assert [(entry.event, entry.expid) for entry in entries()] == [("experiment.deleted_outside", "a001")]
 
 
+def test_the_owner_is_told_with_what_was_done(watcher: SiteMirror, store: Store) -> None:
+    Experiment.objects.filter(expid="a001").update(recorded_owner="ana")
+    stores.make_database(store.database, "DELETE FROM experiment WHERE name = 'a001';")
+    write_pickle(store, "a000", COMPLETED)
+    shutil.rmtree(store.experiment_folder("a000"))
+    watcher.look()
+    assert {entry.event: entry.details.get("owner") for entry in entries()} == {
+        "experiment.deleted_outside": get_name(os.getuid()),
+        "experiment.folder_lost_outside": get_name(os.getuid()),
+    }
+
+
 def test_a_changed_description_is_told_with_both_texts(watcher: SiteMirror, store: Store) -> None:
     old = experiment().description
     stores.make_database(store.database, "UPDATE experiment SET description = 'new' WHERE name = 'a000';")

@@ -38,6 +38,7 @@ def changed(found: Effect) -> list[str]:
         ({"filter_section": ["sim", "POST"]}, ["SIM_1", "SIM_2", "POST_2"]),
         ({"filter_section": ["Any"]}, ["SETUP", "SIM_1", "SIM_2", "POST_2", "LONG"]),
         ({"filter_chunks": "[ 20000101 [ fc0 [2-9] ] ]"}, ["SIM_2", "POST_2"]),
+        ({"filter_chunks": "1,2-9"}, ["SIM_1", "SIM_2", "POST_2"]),
         ({"filter_member": ["FC0"]}, ["SIM_1", "SIM_2", "POST_2"]),
         ({"filter_member": ["fc0"], "filter_status": ["WAITING", "RUNNING"]}, ["SIM_2", "POST_2"]),
         ({"filter_section": ["SIM"], "filter_status": ["RUNNING"]}, []),
@@ -51,6 +52,13 @@ def test_each_way_to_choose_finds_its_jobs(way: dict[str, Any], jobs: list[str])
 def test_a_job_that_has_the_status_already_does_not_change() -> None:
     found = effect(status="WAITING", filter_section=["SIM"])
     assert found.changes == [Change("SIM_1", "FAILED", "WAITING")]
+
+
+def test_what_loading_the_job_list_changes_is_told_apart_from_what_was_asked_for() -> None:
+    workflow = Workflow([JobRow("A", "READY", "SETUP"), JobRow("B", "FAILED", "SIM")])
+    found = previews.preview_set_status(workflow, {"status": "COMPLETED", "jobs": ["B"]})
+    assert (found.wanted, found.besides) == ([Change("B", "FAILED", "COMPLETED")], [Change("A", "READY", "WAITING")])
+    assert changed(found) == ["A", "B"]
 
 
 def test_all_that_waits_for_a_change_follows() -> None:

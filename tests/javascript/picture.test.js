@@ -353,3 +353,10 @@ test("the axis of a timeline goes on by the clock of the zone in the night of a 
         ["03-29 00:00", 0], ["03-29 03:00", 2], ["03-29 06:00", 3], ["03-29 09:00", 3],
     ]);
 });
+
+test("a low band takes neither the name of the next section nor that of its first row", async () => {
+    const many = Array.from({ length: 200 }, (_, n) => [`fc${n}`, n + 1, 1]);
+    const page = await opened(grid({ y: [0, 1, 2, 199, 200, 200], rows: [["", 0, 1], ...many], groups: [["SETUP", 0, 1], ["SIM", 1, 200]] }));
+    const written = page.drawn.filter(([name]) => name === "fillText").map(([, , text]) => text);
+    assert.ok(["SETUP", "SIM", "fc0"].every((label) => written.includes(label)), written.join(" "));
+});

@@ -268,7 +268,7 @@ def _write_detail(experiment: Experiment, job: Job) -> dict[str, Any]:
         "name": job.name,
         "status": job.status,
         "section": job.section or None,
-        "date": format_start_date(job.date) if job.date else None,
+        "date": format_start_date(job.date, job.name) if job.date else None,
         "member": job.member or None,
         "chunk": job.chunk,
         "split": job.split,

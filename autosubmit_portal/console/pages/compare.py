@@ -178,15 +178,17 @@ def make_configuration_context(first: Run, second: Run) -> dict[str, Any]:
 
 def make_jobs_context(request: HttpRequest, pair: Pair, found: Comparison) -> dict[str, Any]:
     """Return a page of the jobs that are chosen, and how many differ."""
-    section, shows_all = request.GET.get("section", ""), request.GET.get("jobs") == "all"
+    section, which = request.GET.get("section", ""), request.GET.get("jobs", "")
     jobs = [job for job in found.jobs if not section or job.section == section]
     differing = [job for job in jobs if job.differs]
-    rows = Paginator(jobs if shows_all else differing, ROWS).get_page(request.GET.get("p"))
+    parts = {"times": [job for job in jobs if job.took_otherwise], "all": jobs}
+    rows = Paginator(parts.get(which, differing), ROWS).get_page(request.GET.get("p"))
     kept = pair.query | ({"section": section} if section else {})
     return {
         "section": section,
-        "shows_all": shows_all,
+        "which": which if which in parts else "",
         "differing": len(differing),
+        "took_otherwise": len(parts["times"]),
         "number_of_jobs": len(jobs),
         "kept": urlencode(kept),
         "rows": rows,

@@ -138,7 +138,7 @@ class JobAdmin(ExperimentLists, SavedViewPages, LogPages, RequestPages, ReadOnly
         return job_list.list_csv_columns(request, self.csv_columns)
 
     chip = make_field_column(gettext_lazy("Status"), "status", presentation.status_chip)
-    start_date = make_field_column(gettext_lazy("Date"), "date", presentation.show_start_date)
+    start_date = make_column(gettext_lazy("Date"), presentation.show_start_date, "date")
     queue = make_field_column(gettext_lazy("Queue"), "qos")
     remote = make_field_column(gettext_lazy("Id on the platform"), "remote_id", presentation.or_dash)
     failures = make_field_column(gettext_lazy("Failed attempts"), "fail_count")

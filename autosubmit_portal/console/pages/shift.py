@@ -76,13 +76,14 @@ def read_shift(request: HttpRequest) -> Shift:
 def read_shift_context(user: Any, shift: Shift) -> dict[str, Any]:
     """Return what the page shows of a time, and of now."""
     now = get_now_context(user, shift.whose, shift.since)
-    choice = replace(choose_acts(user, shift.whose), since=shift.since, until=shift.until)
+    choice = replace(choose_acts(user, shift.whose), since=shift.since, until=shift.until, by_people=True)
     done = activity.read_acts(user, choice, MOST_ACTS)
     experiments = choose_experiments(user, shift.whose)
     ended = [activity.Act(row.requested_at, action=row) for row in list_ended(user, choice, shift)]
     return {
         **{name: now[name] for name in ("needs", "seen", "running", "totals", "planned_freezes")},
         "lines": acts.tell(done.rows),
+        "by_commands": activity.count_by_commands(user, choice),
         "has_more": done.next is not None,
         "ended": acts.tell(ended),
         "failed": list_failed(experiments, shift),

@@ -43,7 +43,7 @@ from autosubmit_portal.console.parts.team_forms import (
     InvitationForm,
     MemberForm,
     TeamForm,
-    is_owner_unknown,
+    explain_owner,
 )
 from autosubmit_portal.console.site import console
 
@@ -222,7 +222,7 @@ class TeamAdmin(NamedAdmin):
         team = teams.filter_teams(request.user).filter(pk=key).first() if key else None
         form = CoverageForm(request.user, request.POST)
         foreseen = foresee(form.instance, team) if form.is_valid() else None
-        context = {"form": form, "foreseen": foreseen, "team": team, "is_owner_unknown": is_owner_unknown(form)}
+        context = {"form": form, "foreseen": foreseen, "team": team, "owner_refused": explain_owner(form)}
         return TemplateResponse(request, "admin/portal/coverage_preview.html", context)
 
     def people_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -4,21 +4,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.translation import gettext
 
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.console.parts.presentation import format_duration
-from experiments.activity import Act
-from experiments.catalogue.kinds import CATALOGUE, Target
+from experiments.activity import OUTSIDE, Act
+from experiments.catalogue.kinds import CATALOGUE
 from experiments.models import Action, Experiment, State
 from jobs.autosubmit.secrets import mask_text
 
 SOMEBODY = "somebody"
 
 CHANGES = ("created", "changed", "deleted")
-_IRREGULAR = {"set": "set", "stop": "stopped"}
+_IRREGULAR = {"set": "set", "reset": "reset", "stop": "stopped"}
 OUTSIDE_WORDS = {
     "run_started": "started a run of",
     "jobs_changed": "set statuses of jobs of",
@@ -29,20 +30,42 @@ OUTSIDE_WORDS = {
     "owner_changed": "gave away",
     "created": "created",
     "deleted": "deleted",
-    "description_changed": "described anew",
+    "description_changed": "changed the description of",
 }
 ENDINGS = {"finished": "finished", "stopped": "was stopped", "killed": "was killed"}
-DECISIONS = {
-    "action.approved": "approved of",
-    "action.rejected": "rejected",
-    "action.cancel_requested": "asked to cancel",
-}
+DECISIONS = {"action.approved": "approved", "action.rejected": "rejected", "action.cancel_requested": "asked to cancel"}
 OF_NOTES = {
     "note.written": "wrote a note on",
     "note.acknowledged": "has seen and taken",
     "note.removed": "removed a note on",
     "note.refused": "asked to write or remove a note on",
 }
+# What else is recorded is said by its participle, such as “revoked”, before what it was done to.
+OF_EVENTS = {
+    "action.refused": "asked for an action on",
+    "api_token.limited": "limited to some teams:",
+    "api_token.refused": "asked for an API token:",
+    "api_token.revoke_refused": "asked to revoke the API token",
+    "audit.sealed": "sealed the trail into",
+    "delegation.made": "made the",
+    "delegation.refused": "asked to lend rights of",
+    "delegation.revoked": "revoked the",
+    "experiment.program_chosen": "chose the program of",
+    "experiment.program_refused": "asked to choose the program of",
+    "freeze.made": "began the",
+    "freeze.ended": "ended the",
+    "freeze.refused": "asked to change the",
+    "group.permissions_changed": "changed the permissions of",
+    "user.permissions_changed": "changed the permissions of",
+    "host.call_empty_refused": "asked to call empty",
+    "lockout.lifted": "lifted the lockout of",
+    "second_factor.added": "added a second factor of",
+    "second_factor.removed": "removed a second factor of",
+    "second_factor.used": "used a second factor of",
+    "team.experiment_added": "added an experiment to",
+}
+# The entries of these have the expid as what they are about; of others it is only where something belongs.
+_ABOUT_EXPERIMENTS = ("action.", "experiment.", "note.")
 _LOOKS = {State.SUCCEEDED: "succeeded", State.FAILED: "failed", State.LOST: "failed", State.CANCELLED: "cancelled"}
 
 
@@ -127,17 +150,18 @@ def describe_action(action: Action) -> str:
 
 def say_tried(kind: str) -> str:
     """Say that a dry run was made."""
-    return f"tried without saving: {_get_words(kind)} of"
+    return f"tried, without saving, to {_get_infinitive(kind)}"
 
 
 def say_done(kind: str) -> str:
     """Say that something was done."""
-    return f"{_put_into_past(_get_words(kind))}{_choose_preposition(kind)}"
+    past = CATALOGUE[kind].past if kind in CATALOGUE else ""
+    return past or f"{_put_into_past(_get_words(kind))}{_choose_preposition(kind)}"
 
 
 def say_asked(kind: str) -> str:
     """Say that something was asked for, and not done."""
-    return f"asked to {_get_words(kind)}{_choose_preposition(kind)}"
+    return f"asked to {_get_infinitive(kind)}"
 
 
 def say_decided(event: str, kind: str) -> str:
@@ -146,8 +170,13 @@ def say_decided(event: str, kind: str) -> str:
 
 
 def say_recorded(event: str) -> str:
-    """Say what was recorded."""
-    return f"{event.replace('.', ' ', 1)}:".replace("_", " ")
+    """Say what was recorded, before what it is about."""
+    if event in OF_EVENTS:
+        return OF_EVENTS[event]
+    thing, _, happened = event.partition(".")
+    if happened.endswith("refused"):
+        return f"was refused: {thing}".replace("_", " ")
+    return happened.replace("_", " ")
 
 
 def say_ended(ending: str) -> str:
@@ -159,12 +188,13 @@ def _get_words(kind: str) -> str:
     return CATALOGUE[kind].title.lower() if kind in CATALOGUE else kind.lower()
 
 
+def _get_infinitive(kind: str) -> str:
+    infinitive = CATALOGUE[kind].infinitive if kind in CATALOGUE else ""
+    return infinitive or f"{_get_words(kind)}{_choose_preposition(kind)}"
+
+
 def _choose_preposition(kind: str) -> str:
-    return " of" if " " in _get_words(kind) and not _makes_something(kind) else ""
-
-
-def _makes_something(kind: str) -> bool:
-    return kind in CATALOGUE and CATALOGUE[kind].target is Target.SITE
+    return " of" if " " in _get_words(kind) else ""
 
 
 def _put_into_past(words: str) -> str:
@@ -178,21 +208,35 @@ def _tell_entry(act: Act) -> Line:
     happened = entry.event.partition(".")[2]
     is_outside = happened.endswith("_outside")
     details: Mapping[str, Any] = entry.details
-    owner = str(details.get("owner", "")) if is_outside and happened.startswith("run_") else ""
     return Line(
         key=act.key,
         at=act.at,
-        person=entry.actor_name or owner or (gettext(SOMEBODY) if is_outside else gettext(entry.door)),
+        person=entry.actor_name or (_guess_person(happened, details) if is_outside else gettext(entry.door)),
         on_behalf_of=entry.on_behalf_of,
         words=_describe_entry(entry, happened),
-        subject=entry.expid or entry.subject,
+        subject=entry.expid if entry.expid and entry.event.startswith(_ABOUT_EXPERIMENTS) else entry.subject,
         site=entry.site,
-        address=reverse("admin:audit_auditentry_change", args=[entry.pk]),
+        address=_make_address(entry, is_outside=is_outside),
         outcome=_get_outcome(happened),
         look=_get_look(happened, details),
         message=mask_text(entry.message),
         entries=tuple(act.entries),
     )
+
+
+def _make_address(entry: AuditEntry, *, is_outside: bool) -> str:
+    """Return the page about an entry: for what was done outside, one that all see who see the experiment."""
+    if is_outside:
+        return f"{reverse('admin:activity')}?{urlencode({'expid': entry.expid, 'kind': OUTSIDE})}"
+    return reverse("admin:audit_auditentry_change", args=[entry.pk])
+
+
+def _guess_person(happened: str, details: Mapping[str, Any]) -> str:
+    """Say who did something outside: whose process it was, or else whose experiment it is, which is no proof."""
+    owner = str(details.get("owner", ""))
+    if not owner:
+        return gettext(SOMEBODY)
+    return owner if happened.startswith("run_") else gettext("probably {owner}").format(owner=owner)
 
 
 def _describe_entry(entry: AuditEntry, happened: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.contrib.admin.views.main import ORDER_VAR
-from django.db.models import DurationField, F, Func, Q, QuerySet
+from django.db.models import Case, DurationField, F, Func, Q, QuerySet, When
 from django.db.models.expressions import OrderBy
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -18,6 +18,7 @@ from autosubmit_portal.console.parts.base import BriefChangeList
 from autosubmit_portal.console.parts.chosen import get_chosen_experiment
 from autosubmit_portal.console.parts.csv_lists import Source
 from autosubmit_portal.console.parts.job_filters import ManyFilter
+from jobs.autosubmit.statuses import ACTIVE
 from jobs.models import Job
 
 COLUMNS_VAR = "columns"
@@ -83,6 +84,9 @@ COLUMNS: Mapping[str, JobColumn] = {
     ),
 }
 USUAL = ("name", "status", "experiment", "section", "member", "chunk", "platform", "submitted", "started", "took")
+MOST_SORTED = 5000
+"""Of more jobs than these, what has failed and what is on a platform does not come first: no index sorts them so."""
+_URGENT_FIRST = Case(When(status="FAILED", then=0), When(status__in=ACTIVE, then=1), default=2)
 _ALWAYS_THERE = {field.name for field in Job._meta.concrete_fields if not field.null}
 CELLS = {column.cell: name for name, column in COLUMNS.items()}
 
@@ -149,9 +153,11 @@ class JobChangeList(BriefChangeList):
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         """Return what the rows are sorted by; what a job does not have comes last either way."""
         known = [(COLUMNS[name].order, is_descending) for name, is_descending in self._read_order() if name in COLUMNS]
-        if not known:
-            return ["-pk"]
-        return [*(_sort(order, is_descending=is_descending) for order, is_descending in known), "-pk"]
+        experiment = get_chosen_experiment(request)
+        last = "-pk" if experiment is None else "pk"  # the order of the job list
+        if not known and experiment is not None and experiment.total_jobs <= MOST_SORTED:
+            return [_URGENT_FIRST, last]
+        return [*(_sort(order, is_descending=is_descending) for order, is_descending in known), last]
 
     def get_ordering_field_columns(self) -> dict[int, Literal["desc", "asc"]]:
         """Return by the place of a column whether it is sorted upwards or downwards."""

@@ -10,9 +10,9 @@ from django.utils.translation import gettext
 
 from autosubmit_portal.distinct import list_distinct
 from experiments.models import Experiment
-from jobs.autosubmit.start_dates import parse_period
+from jobs.autosubmit.start_dates import format_alike, parse_period
 from jobs.models import Job
-from jobs.pictures.picture import name_date, sort_naturally
+from jobs.pictures.picture import sort_naturally
 
 SECTION, DATE, MEMBER = NAMES = ("section", "date", "member")
 
@@ -46,7 +46,7 @@ def list_menus(request: HttpRequest, experiment: Experiment) -> list[Menu]:
     )
     offered: dict[str, list[str]] = {
         SECTION: [*filter(None, list_distinct(Job, SECTION, experiment=experiment.pk))],
-        DATE: [name_date(int(date.timestamp())) for date in dates.distinct() if date],
+        DATE: format_alike(date for date in dates.distinct() if date),
         MEMBER: sort_naturally(filter(None, list_distinct(Job, MEMBER, experiment=experiment.pk))),
     }
     return [

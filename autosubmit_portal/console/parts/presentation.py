@@ -99,9 +99,9 @@ def model_time(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def show_start_date(at: datetime | None) -> SafeString | str:
+def show_start_date(job: Job) -> SafeString | str:
     """Show the start date of a job, as Autosubmit writes it in names; a dash for a job without one."""
-    return format_start_date(at) if at else NOTHING
+    return format_start_date(job.date, job.name) if job.date else NOTHING
 
 
 @register.filter

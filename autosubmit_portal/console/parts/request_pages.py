@@ -32,6 +32,7 @@ from experiments.models import Action
 
 # A change of ten thousand jobs is counted; so many of them are named.
 MOST_CHANGES = 30
+REQUIRED = "This field is required."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,15 +72,22 @@ class FormPage:
             "title": self.title,
             "form": form,
             "verb": self.title,
-            **self.preview_commands(request, said),
+            **self.preview_commands(request, said, is_new=not form.is_bound),
         }
         return TemplateResponse(request, "admin/portal/request.html", context, status=status)
 
-    def preview_commands(self, request: HttpRequest, form: ActionForm) -> dict[str, Any]:
-        """Return what the preview shows: for each subject the commands and their effect, or what is against it."""
+    def preview_commands(self, request: HttpRequest, form: ActionForm, *, is_new: bool = False) -> dict[str, Any]:
+        """Return what the preview shows: for each subject the commands and their effect, or what is against it.
+
+        Of a new form, into which nobody has typed, what is still to be filled in is named without a complaint.
+        """
         forecasts = actions.forecast_each(request, self.kind, self.subjects, form)
         found: Mapping[str, Sequence[str]] = next((one.missing for one in forecasts if one.missing), {})
-        missing = {form.fields[name].label if name in form.fields else name: told for name, told in found.items()}
+        untold = (REQUIRED,) if is_new else ()
+        missing = {
+            form.fields[name].label if name in form.fields else name: [text for text in told if text not in untold]
+            for name, told in found.items()
+        }
         return {"page": self, "forecasts": forecasts, "missing": missing, "most_changes": MOST_CHANGES}
 
     def preview(self, request: HttpRequest) -> TemplateResponse:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext, gettext_lazy
 from autosubmit_portal.access.models import Coverage, Team, list_role_choices
 from autosubmit_portal.access.rights import policy, teams
 from autosubmit_portal.access.roles import Role
-from autosubmit_portal.access.unix import get_uid
+from autosubmit_portal.access.unix import get_uid, is_superuser
 from autosubmit_portal.console.parts.forms import RuledForm
 from autosubmit_portal.console.parts.managed_sites import list_sites
 from autosubmit_portal.console.parts.validity import InstantField
@@ -175,7 +175,11 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]  # of the stubs alone
         return slug
 
 
-def is_owner_unknown(form: CoverageForm) -> bool:
-    """Return whether a form names an owner who is no account of this host, and so owns nothing."""
+def explain_owner(form: CoverageForm) -> str:
+    """Return why the owner that a form names owns nothing here; blank if experiments of that account are covered."""
     owner = str(form.cleaned_data.get("owner", "")) if form.is_bound else ""
-    return owner != "" and get_uid(owner) is None
+    if not owner or get_uid(owner) is not None:
+        return ""
+    if is_superuser(owner):
+        return gettext("The superuser owns nothing for the portal: the line would cover nothing.")
+    return gettext("This host knows no Unix user of this name: the line would cover nothing.")

@@ -591,10 +591,12 @@ class Painter {
         context.fillStyle = color;
         let free = -Infinity;
         for (const [label, start, length] of bands) {
+            if (!label) continue;
             const top = start * sy + dy, bottom = top + length * sy;
             if (bottom < 0 || top > canvas.height) continue;
             const inView = Math.max(top, this.head * k);
-            const at = isMiddle ? (top + bottom) / 2 : Math.min(inView + 10 * k, Math.max(bottom - 6 * k, inView + 7 * k));
+            let at = isMiddle ? (top + bottom) / 2 : Math.min(inView + 10 * k, Math.max(bottom - 6 * k, inView + 7 * k));
+            if (!isMiddle) at = Math.max(at, Math.min(free + least / 2, bottom - least / 2)); // below that of a low band
             if (at - least / 2 < free) continue;
             context.fillText(label, (left + 4) * k, at);
             free = at + least / 2;

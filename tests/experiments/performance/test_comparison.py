@@ -1,5 +1,7 @@
 """What differs between two runs."""
 
+import pytest
+
 from experiments.performance.comparison import Comparison, RunJobs, choose_run, compare_runs
 from experiments.performance.costs import group_attempts
 from experiments.performance.metrics import ListedJob
@@ -23,6 +25,15 @@ def compare(*attempts: PastAttempt) -> Comparison:
 def test_a_job_that_ended_alike_after_as_many_attempts_does_not_differ() -> None:
     found = compare(attempt("a000_1_SIM", 1), attempt("a000_1_SIM", 2, seconds=400))
     assert [job.differs for job in found.jobs] == [False]
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds", "expected"),
+    [("COMPLETED", 60, True), ("COMPLETED", 140, True), ("COMPLETED", 120, False), ("FAILED", 10, False)],
+)
+def test_a_job_took_otherwise_if_it_ran_a_fifth_longer_or_shorter(status: str, seconds: int, expected: bool) -> None:
+    found = compare(attempt("a000_1_SIM", 1), attempt("a000_1_SIM", 2, status, seconds=seconds))
+    assert [job.took_otherwise for job in found.jobs] == [expected]
 
 
 def test_a_job_that_ended_otherwise_differs() -> None:

@@ -100,3 +100,14 @@ def test_what_no_job_has_is_named_once() -> None:
 
 def test_without_any_job_everything_is_unknown() -> None:
     assert read_chunk_filter("[ 20000101 [ Any [1] ] ]").find_unknown([]) == ["date 20000101", "chunk 1"]
+
+
+@pytest.mark.parametrize(("text", "chunks"), [("3-7,12", [3, 7, 12]), ("3", [3]), (" 3 - 4 , 12", [3, 12])])
+def test_numbers_without_brackets_are_chunks_of_all_jobs(text: str, chunks: list[int]) -> None:
+    wanted = read_chunk_filter(text)
+    assert [chunk for chunk in (1, 3, 7, 12) if wanted.matches(None, "", chunk)] == chunks
+    assert not wanted.matches(None, "fc0", None)
+
+
+def test_a_number_that_no_job_has_is_named() -> None:
+    assert read_chunk_filter("1,9").find_unknown([(None, "", 1)]) == ["chunk 9"]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jobs.autosubmit.start_dates import format_start_date, parse_period
+from jobs.autosubmit.start_dates import format_alike, format_start_date, parse_period
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,17 @@ def test_what_is_no_date_is_an_error(text: str) -> None:
 @pytest.mark.parametrize("text", ["20000101", "2000010112", "200001011230"])
 def test_a_date_is_written_as_short_as_in_the_names_of_jobs(text: str) -> None:
     assert format_start_date(parse_period(text)[0]) == text
+
+
+def test_a_date_is_written_as_in_the_name_of_the_job() -> None:
+    (midnight, _) = parse_period("20000101")
+    assert format_start_date(midnight, "a000_2000010100_fc0_1_SIM") == "2000010100"
+    assert format_start_date(midnight, "a000_20000101_fc0") == "20000101"
+    assert format_start_date(midnight, "a000_POST") == "20000101"
+
+
+@pytest.mark.parametrize(
+    "texts", [["20000101", "20000102"], ["2000010100", "2000010112"], ["200001010000", "200001011200", "200001011230"]]
+)
+def test_dates_of_one_experiment_have_one_form(texts: list[str]) -> None:
+    assert format_alike(parse_period(text)[0] for text in texts) == texts
