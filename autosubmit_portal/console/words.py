@@ -61,6 +61,7 @@ NAMING_ROLES = (
     "delegation {grantor} to {grantee}: ROLE of the team {team}",
     "delegation {grantor} to {grantee}: ROLE of {experiment} at {site}",
     "membership {user} as ROLE of {team}",
+    "invitation for {whom} as ROLE of {team}",
     "site_role {user} as ROLE at {site}",
     "site_policy owners at {site} are ROLE",
 )

@@ -312,7 +312,7 @@ def test_the_past_of_each_kind_begins_with_a_past_tense(kind: str) -> None:
 def test_what_else_was_recorded_is_what_somebody_did_to_something(
     as_manager: Client, event: str, values: dict[str, str], line: str
 ) -> None:
-    record(event, None, **values)
+    record(event, None, ANA, **values)
     assert lines(as_manager)[0].startswith(f"ana {line}")
 
 

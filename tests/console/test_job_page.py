@@ -371,6 +371,8 @@ def test_a_failed_job_says_that_its_exit_code_is_not_known(as_viewer: Client, lo
 def test_a_job_that_has_not_failed_has_no_exit_code(as_viewer: Client, logs: Path, job: Job) -> None:
     Job.objects.filter(pk=job.pk).update(status="COMPLETED")
     assert "Exit code" not in text_of(as_viewer.get(page_of("jobs_job", job.pk)))
+
+
 def see(job: Job, status: str) -> str:
     """Have the job in a status since a moment that only the mirror has seen; return that moment."""
     since = "2026-11-01T03:46:00+00:00"
