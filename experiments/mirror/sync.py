@@ -164,6 +164,7 @@ def write(
             **_describe_edges(difference),
             **_describe_plans(reading.plans),
             **_describe_failures(experiment, reading, difference),
+            **_forget_seen(experiment, difference),
             **(_describe_beginning(experiment) if reading.alive.is_running and not before.is_running else {}),
             status_counts=difference.counts,
             total_jobs=sum(difference.counts.values()),
@@ -283,6 +284,16 @@ def _describe_failures(experiment: Experiment, reading: ExperimentReading, diffe
     if difference.counts.get("FAILED", 0) <= experiment.count("FAILED"):
         return {}
     return {"failed_at": timezone.now() if experiment.refreshed_at else reading.changed_at or timezone.now()}
+
+
+def _forget_seen(experiment: Experiment, difference: Difference) -> dict[str, Any]:
+    """Forget since when jobs were seen that have another status now: they may be in that one again before the vigil."""
+    moved = {name for names in difference.moved.values() for name in names}
+    if not moved:
+        return {}
+    seen = Experiment.objects.filter(pk=experiment.pk).values_list("active_since", flat=True).get()
+    kept = {name: since for name, since in seen.items() if name not in moved}
+    return {} if kept == seen else {"active_since": kept}
 
 
 def _describe_liveness(alive: RunState) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from experiments.models import Experiment, Site
 from tests.experiments.test_consistency import record
 from tests.support import factories
 from tests.support.lock_holders import running
-from tests.support.small_stores import RUNNING, make_store, write_pickle
+from tests.support.small_stores import READY, RUNNING, make_store, write_pickle
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.one_database]
@@ -105,6 +105,19 @@ def test_a_stopped_run_is_stopped_for_a_new_mirror_since_when_the_old_one_saw_it
     other = SiteMirror(site.pk)
     wait_for(lambda: look(other) == ["stopped"])
     assert Experiment.objects.get().attention == before
+
+
+def test_a_job_that_was_reset_between_two_looks_is_not_seen_since_before(
+    mirror: SiteMirror, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror.vigil, "keep", lambda: None)
+    known = {"a000_0": ["RUNNING", "2026-11-01T03:46:00+00:00"], "a000_1": ["RUNNING", "2026-11-01T03:47:00+00:00"]}
+    write_pickle(store, "a000", RUNNING, RUNNING)
+    mirror.look()
+    Experiment.objects.update(active_since=known)
+    write_pickle(store, "a000", READY, RUNNING)
+    mirror.look()
+    assert Experiment.objects.get().active_since == {"a000_1": known["a000_1"]}
 
 
 # --- With rows alone
