@@ -15,7 +15,6 @@ from autosubmit_portal.access.roles import Role
 from autosubmit_portal.audit import trail
 from autosubmit_portal.audit.origin import Door, Origin
 from autosubmit_portal.console.pages.shift import find_morning
-from autosubmit_portal.console.parts.presentation import minute
 from experiments.forecast.forecast import Forecast, tell_forecast
 from experiments.models import Action, Experiment, State
 from experiments.models.note import get_state
@@ -91,7 +90,9 @@ def test_what_runs_is_told_with_its_expected_end(as_operator: Client, experiment
     ends_at = timezone.now() + 2 * HOUR
     told = tell_forecast(Forecast(made_at=timezone.now(), ends_at=ends_at, earliest_at=ends_at, latest_at=ends_at))
     Experiment.objects.update(is_running=True, forecast=told)
-    assert f"ends {minute(ends_at)}" in text_of(as_operator.get(reverse("admin:shift")))
+    assert f'ends <time datetime="{ends_at.isoformat(timespec="seconds")}"' in text_of(
+        as_operator.get(reverse("admin:shift"))
+    )
 
 
 def test_failures_notes_and_what_was_taken_are_told(as_operator: Client, experiment: Experiment) -> None:

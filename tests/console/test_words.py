@@ -116,6 +116,8 @@ class Reader(HTMLParser):
 @pytest.fixture
 def brackets(monkeypatch: pytest.MonkeyPatch) -> None:
     """A language whose words are the English ones in brackets."""
+    for model in apps.get_models():
+        assert model._meta.verbose_name_raw  # Django keeps it, and would keep it in brackets
     functions: Any = translation._trans  # type: ignore[attr-defined]  # of the stubs alone
     monkeypatch.setattr(functions, "gettext", lambda text: f"{OPEN}{text}{CLOSE}" if text else "")
     monkeypatch.setattr(functions, "pgettext", lambda _context, text: f"{OPEN}{text}{CLOSE}")
