@@ -255,6 +255,13 @@ def test_a_run_that_goes_on_is_listed_under_its_experiment(as_viewer: Client, ex
     assert "88" not in page.partition("result_list")[2].partition("</table>")[0]
 
 
+def test_the_runs_of_an_experiment_do_not_repeat_its_name(as_viewer: Client, experiment: Experiment) -> None:
+    factories.create_run(experiment, run_id=77)
+    page = text_of(as_viewer.get(f"/experiments/{experiment.expid}/runs/"))
+    assert "Run 77" in page
+    assert ("column-of_experiment" in page, "Search expid" in page) == (False, False)
+
+
 def test_experiments_that_contradict_themselves_are_marked_and_found(as_viewer: Client, experiment: Experiment) -> None:
     Experiment.objects.update(disagreement="It says RUNNING.", disagrees_since=timezone.now())
     agreeing = factories.create_experiment(experiment.site)

@@ -53,6 +53,15 @@ class RunAdmin(ExperimentLists, ReadOnlyAdmin):
     search_placeholder = "expid"
     ordering = (F("started_at").desc(nulls_last=True),)
 
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Leave out the experiment where it is the same for all."""
+        is_same_for_all = get_chosen_experiment(request) is not None
+        return [name for name in self.list_display if name != "of_experiment" or not is_same_for_all]
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the expid, where there are several."""
+        return () if get_chosen_experiment(request) else self.search_fields
+
     def get_list_context(self, request: HttpRequest) -> dict[str, Any]:
         """Lead from the runs of an experiment to their comparison."""
         experiment = get_chosen_experiment(request)
