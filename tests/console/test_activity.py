@@ -310,7 +310,7 @@ def test_the_past_of_each_kind_begins_with_a_past_tense(kind: str) -> None:
     ],
 )
 def test_what_else_was_recorded_is_what_somebody_did_to_something(
-    as_manager: Client, event: str, values: dict[str, str], line: str
+    as_manager: Client, event: str, values: dict[str, Any], line: str
 ) -> None:
     record(event, None, **values)
     assert lines(as_manager)[0].startswith(f"ana {line}")
