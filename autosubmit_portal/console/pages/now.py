@@ -1,6 +1,7 @@
 """Now: what needs you, what runs, how the last day went, and what people did lately."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -88,7 +89,7 @@ def get_now_context(user: Any, whose: str, news_since: datetime) -> dict[str, An
     return {
         **shown,
         "planned_freezes": [frozen for frozen in shown["freezes"] if not frozen.is_active],
-        "acts": acts.tell(activity.read_acts(user, choose_acts(user, whose), SHOWN_ROWS).rows),
+        "acts": acts.tell(activity.read_acts(user, replace(choose_acts(user, whose), by_people=True), SHOWN_ROWS).rows),
         "needs": unseen,
         "seen": seen,
         "news_since": news_since,
@@ -141,7 +142,7 @@ def list_live_rows(user: Any) -> stamps.PartRows:
         *(stamps.RowCount(rows) for rows in (experiments, running, troubled, actions.active())),
         experiments.filter(changed_at__isnull=False).order_by("-changed_at")[:MOST_STAMPED],
         *(rows.order_by("-pk")[:SHOWN_ROWS] for rows in (actions, ended)),
-        *activity.list_live_rows(user, activity.Choice(), SHOWN_ROWS),
+        *activity.list_live_rows(user, activity.Choice(by_people=True), SHOWN_ROWS),
     ]
 
 

@@ -72,20 +72,19 @@ class FormPage:
             "title": self.title,
             "form": form,
             "verb": self.title,
-            **self.preview_commands(request, said, is_new=not form.is_bound),
+            **self.preview_commands(request, said),
         }
         return TemplateResponse(request, "admin/portal/request.html", context, status=status)
 
-    def preview_commands(self, request: HttpRequest, form: ActionForm, *, is_new: bool = False) -> dict[str, Any]:
+    def preview_commands(self, request: HttpRequest, form: ActionForm) -> dict[str, Any]:
         """Return what the preview shows: for each subject the commands and their effect, or what is against it.
 
-        Of a new form, into which nobody has typed, what is still to be filled in is named without a complaint.
+        What is still to be filled in is only named: nobody has sent the form yet.
         """
         forecasts = actions.forecast_each(request, self.kind, self.subjects, form)
         found: Mapping[str, Sequence[str]] = next((one.missing for one in forecasts if one.missing), {})
-        untold = (REQUIRED,) if is_new else ()
         missing = {
-            form.fields[name].label if name in form.fields else name: [text for text in told if text not in untold]
+            form.fields[name].label if name in form.fields else name: [text for text in told if text != REQUIRED]
             for name, told in found.items()
         }
         return {"page": self, "forecasts": forecasts, "missing": missing, "most_changes": MOST_CHANGES}
