@@ -99,7 +99,9 @@ def _choose_button(user: Any, experiment: Experiment, alarm: Alarm) -> tuple[str
     """Return the words and the address of the best button: what may be asked for, else where to look."""
     kind = CATALOGUE.get(alarm.remedy)
     if kind and policy.may_request(user, kind, site=experiment.site, experiment=experiment):
-        return gettext(kind.title), reverse("admin:experiments_experiment_request", args=[experiment, kind.name])
+        address = reverse("admin:experiments_experiment_request", args=[experiment, kind.name])
+        # A process that is stopped by a signal hears no other one.
+        return gettext(kind.title), f"{address}?force=on" if alarm.rule == "stopped" else address
     if alarm.job:
         job = Job(experiment=experiment, name=alarm.job)
         return gettext("Open the job"), reverse("admin:jobs_job_change", args=[job])
