@@ -16,8 +16,9 @@ from autosubmit_portal.access.visits import find_last_visit, note_visit
 from autosubmit_portal.console.addresses import make_experiment_key, make_job_key
 from autosubmit_portal.console.parts.day_strip import make_strip
 from autosubmit_portal.console.parts.needs import Need
+from autosubmit_portal.console.parts.presentation import lamp
 from experiments.forecast.forecast import Forecast, tell_forecast
-from experiments.models import Action, Experiment, Site, State
+from experiments.models import Action, Experiment, Site, State, annotate_active_action
 from tests.console.pages import text_of
 from tests.console.test_lists import queries_of
 from tests.support import factories
@@ -73,6 +74,33 @@ def test_what_a_rule_says_is_one_sentence_with_its_button(as_operator: Client, e
     assert (need.word, need.subject, need.button) == ("Stalled", "a000", "Stop")
     assert need.button_address == f"/experiments/{make_experiment_key(experiment)}/request/stop/"
     assert need.text == "It is stalled. Do &lt;something&gt;. Also: overdue job."
+
+
+def test_the_stop_of_a_run_that_hears_no_signal_has_force_chosen(as_operator: Client, experiment: Experiment) -> None:
+    put(experiment, alarm("stopped"), is_running=True)
+    (need,) = needs(as_operator)
+    form = as_operator.get(need.button_address).context["form"]
+    assert form["force"].value() == "on"
+
+
+@pytest.mark.parametrize(
+    ("began", "is_running", "word"),
+    [
+        (None, False, "Starting"),
+        (-HOUR, False, "Starting"),  # an earlier run
+        (timedelta(seconds=-1), False, "Idle"),  # this one, told to the second
+        (MINUTE, False, "Idle"),
+        (MINUTE, True, "Running"),
+    ],
+)
+def test_a_run_starts_until_its_process_was_seen(
+    experiment: Experiment, began: timedelta | None, is_running: bool, word: str
+) -> None:
+    started_at = timezone.now() - HOUR
+    factories.create_action(experiment, state=State.RUNNING, started_at=started_at)
+    began_at = began and started_at + began
+    Experiment.objects.filter(pk=experiment.pk).update(run_began_at=began_at, is_running=is_running)
+    assert f">{word}<" in lamp(annotate_active_action().get(pk=experiment.pk))
 
 
 def test_the_title_and_the_icon_of_the_page_count_it(as_operator: Client, experiment: Experiment) -> None:
