@@ -17,6 +17,7 @@ from autosubmit_portal.console.addresses import make_experiment_key, make_job_ke
 from autosubmit_portal.console.parts.day_strip import make_strip
 from autosubmit_portal.console.parts.needs import Need
 from autosubmit_portal.console.parts.presentation import lamp
+from autosubmit_portal.workers.models import Worker
 from experiments.forecast.forecast import Forecast, tell_forecast
 from experiments.models import Action, Experiment, Site, State, annotate_active_action
 from tests.console.pages import text_of
@@ -81,6 +82,31 @@ def test_the_stop_of_a_run_that_hears_no_signal_has_force_chosen(as_operator: Cl
     (need,) = needs(as_operator)
     form = as_operator.get(need.button_address).context["form"]
     assert form["force"].value() == "on"
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("", "The workers of the queue “portal” are busy with other commands."),
+        ("Waits for a slot.", "Waits for a slot."),
+    ],
+)
+def test_who_waits_beside_a_living_worker_is_told_for_what(
+    as_operator: Client, experiment: Experiment, message: str, reason: str
+) -> None:
+    factories.create_action(experiment, message=message)
+    Action.objects.update(requested_at=timezone.now() - MINUTE)
+    (need,) = [one for one in needs(as_operator) if one.key.startswith("action-")]
+    assert (need.word, str(need.text).partition("queued. ")[2]) == ("Waits for its turn", reason)
+
+
+def test_whether_a_worker_runs_is_asked_where_none_reports(as_operator: Client, experiment: Experiment) -> None:
+    Worker.objects.all().delete()
+    factories.create_action(experiment)
+    Action.objects.update(requested_at=timezone.now() - MINUTE)
+    (need,) = [one for one in needs(as_operator) if one.key.startswith("action-")]
+    assert need.word == "Waits for a worker"
+    assert "Is a worker of the queue “portal” running?" in need.text
 
 
 @pytest.mark.parametrize(
