@@ -117,7 +117,9 @@ def _look_on(action: Action) -> None:
         if shutdown_flag.is_asked() or slots.is_anybody_waiting(action.site.queue):
             if not action.current_command.is_long or action.is_in_slot:  # the mirror rings when a run ends
                 queue.hand_over(action)
-            return
+                return
+            break
+    # Also when an action waits: the message about it may have come while no slot was free.
     slots.send_next(action.site)  # a run that has started leaves its slot
 
 

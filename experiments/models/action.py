@@ -1,10 +1,11 @@
 """An action: one request to do something to an experiment, from request to result."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
@@ -19,6 +20,8 @@ from experiments.models.states import ACTIVE_STATES, State
 
 # What ten thousand named jobs make long; lists do without.
 LONG_FIELDS = ("parameters", "command", "job_changes")
+# A host tells the beginning of a process to the second, counted from when it booted.
+BEGIN_ROUNDED = timedelta(seconds=2)
 
 
 def list_kind_choices() -> list[tuple[str, Any]]:
@@ -220,9 +223,13 @@ def annotate_active_action_id(experiments: "models.QuerySet[Any]") -> "models.Qu
 
 
 def annotate_active_action(experiments: "models.QuerySet[Any] | None" = None) -> "models.QuerySet[Any]":
-    """Add `active_action_id` and `is_starting` (a run is under way) to the experiments, all if none are given."""
+    """Add `active_action_id` and `is_starting` to the experiments, all if none are given.
+
+    One starts while an action is to run it and no process of that run was seen: afterwards it runs, or has ended.
+    """
+    is_unseen = Q(experiment__run_began_at=None) | Q(started_at__gt=F("experiment__run_began_at") + BEGIN_ROUNDED)
     starting = Action.objects.filter(
-        experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
+        is_unseen, experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
     )
     rows = Experiment.objects.all() if experiments is None else experiments
     with_both: models.QuerySet[Any] = annotate_active_action_id(rows).annotate(is_starting=Exists(starting))

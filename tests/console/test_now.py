@@ -16,8 +16,10 @@ from autosubmit_portal.access.visits import find_last_visit, note_visit
 from autosubmit_portal.console.addresses import make_experiment_key, make_job_key
 from autosubmit_portal.console.parts.day_strip import make_strip
 from autosubmit_portal.console.parts.needs import Need
+from autosubmit_portal.console.parts.presentation import lamp
+from autosubmit_portal.workers.models import Worker
 from experiments.forecast.forecast import Forecast, tell_forecast
-from experiments.models import Action, Experiment, Site, State
+from experiments.models import Action, Experiment, Site, State, annotate_active_action
 from tests.console.pages import text_of
 from tests.console.test_lists import queries_of
 from tests.support import factories
@@ -73,6 +75,58 @@ def test_what_a_rule_says_is_one_sentence_with_its_button(as_operator: Client, e
     assert (need.word, need.subject, need.button) == ("Stalled", "a000", "Stop")
     assert need.button_address == f"/experiments/{make_experiment_key(experiment)}/request/stop/"
     assert need.text == "It is stalled. Do &lt;something&gt;. Also: overdue job."
+
+
+def test_the_stop_of_a_run_that_hears_no_signal_has_force_chosen(as_operator: Client, experiment: Experiment) -> None:
+    put(experiment, alarm("stopped"), is_running=True)
+    (need,) = needs(as_operator)
+    form = as_operator.get(need.button_address).context["form"]
+    assert form["force"].value() == "on"
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("", "The workers of the queue “portal” are busy with other commands."),
+        ("Waits for a slot.", "Waits for a slot."),
+    ],
+)
+def test_who_waits_beside_a_living_worker_is_told_for_what(
+    as_operator: Client, experiment: Experiment, message: str, reason: str
+) -> None:
+    factories.create_action(experiment, message=message)
+    Action.objects.update(requested_at=timezone.now() - MINUTE)
+    (need,) = [one for one in needs(as_operator) if one.key.startswith("action-")]
+    assert (need.word, str(need.text).partition("queued. ")[2]) == ("Waits for its turn", reason)
+
+
+def test_whether_a_worker_runs_is_asked_where_none_reports(as_operator: Client, experiment: Experiment) -> None:
+    Worker.objects.all().delete()
+    factories.create_action(experiment)
+    Action.objects.update(requested_at=timezone.now() - MINUTE)
+    (need,) = [one for one in needs(as_operator) if one.key.startswith("action-")]
+    assert need.word == "Waits for a worker"
+    assert "Is a worker of the queue “portal” running?" in need.text
+
+
+@pytest.mark.parametrize(
+    ("began", "is_running", "word"),
+    [
+        (None, False, "Starting"),
+        (-HOUR, False, "Starting"),  # an earlier run
+        (timedelta(seconds=-1), False, "Idle"),  # this one, told to the second
+        (MINUTE, False, "Idle"),
+        (MINUTE, True, "Running"),
+    ],
+)
+def test_a_run_starts_until_its_process_was_seen(
+    experiment: Experiment, began: timedelta | None, is_running: bool, word: str
+) -> None:
+    started_at = timezone.now() - HOUR
+    factories.create_action(experiment, state=State.RUNNING, started_at=started_at)
+    began_at = began and started_at + began
+    Experiment.objects.filter(pk=experiment.pk).update(run_began_at=began_at, is_running=is_running)
+    assert f">{word}<" in lamp(annotate_active_action().get(pk=experiment.pk))
 
 
 def test_the_title_and_the_icon_of_the_page_count_it(as_operator: Client, experiment: Experiment) -> None:

@@ -15,6 +15,7 @@ from autosubmit_portal.access.rights import policy
 from autosubmit_portal.console.parts.notes import find_seen
 from autosubmit_portal.console.parts.presentation import in_zone, mark_code, number, translate, verb
 from autosubmit_portal.console.parts.times import write_instant
+from autosubmit_portal.workers.models import Worker
 from experiments.actions.approve import may_approve
 from experiments.actions.notes import may_write
 from experiments.attention.alarm import Alarm
@@ -99,7 +100,9 @@ def _choose_button(user: Any, experiment: Experiment, alarm: Alarm) -> tuple[str
     """Return the words and the address of the best button: what may be asked for, else where to look."""
     kind = CATALOGUE.get(alarm.remedy)
     if kind and policy.may_request(user, kind, site=experiment.site, experiment=experiment):
-        return gettext(kind.title), reverse("admin:experiments_experiment_request", args=[experiment, kind.name])
+        address = reverse("admin:experiments_experiment_request", args=[experiment, kind.name])
+        # A process that is stopped by a signal hears no other one.
+        return gettext(kind.title), f"{address}?force=on" if alarm.rule == "stopped" else address
     if alarm.job:
         job = Job(experiment=experiment, name=alarm.job)
         return gettext("Open the job"), reverse("admin:jobs_job_change", args=[job])
@@ -162,12 +165,22 @@ def list_approvals(user: Any, waiting: Iterable[Action]) -> list[Need]:
 
 def list_stuck(waiting: Iterable[Action], failed: Iterable[Action]) -> list[Need]:
     """Return the actions that no worker takes, and those that have failed."""
+    bad, ended = gettext("Failed action"), gettext("It has not ended well.")
+    return [*_describe_waiting(list(waiting)), *(_describe_action(row, bad, ended, "warn") for row in failed)]
+
+
+def _describe_waiting(actions: Sequence[Action]) -> Iterator[Need]:
+    """Yield what actions wait for: a worker only where none reports. One query."""
+    alive = set(Worker.objects.alive().values_list("queue", flat=True)) if actions else set()
     asked = gettext("Is a worker of the queue “{queue}” running?")
-    late, bad, ended = gettext("Waits for a worker"), gettext("Failed action"), gettext("It has not ended well.")
-    return [
-        *(_describe_action(row, late, asked.format(queue=row.site.queue), "bad") for row in waiting),
-        *(_describe_action(row, bad, ended, "warn") for row in failed),
-    ]
+    busy = gettext("The workers of the queue “{queue}” are busy with other commands.")
+    for row in actions:
+        queue = row.site.queue
+        if queue in alive:
+            reason = translate(row.message) or busy.format(queue=queue)
+            yield _describe_action(row, gettext("Waits for its turn"), reason, "warn")
+        else:
+            yield _describe_action(row, gettext("Waits for a worker"), asked.format(queue=queue), "bad")
 
 
 def _describe_action(action: Action, word: str, text: str, look: str) -> Need:

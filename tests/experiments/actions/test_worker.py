@@ -562,6 +562,23 @@ def test_a_worker_that_leaves_a_run_rings_for_the_next_action(
     assert messages() == [("experiments.tasks.execute", (waiting.pk,))]
 
 
+def test_a_worker_that_makes_room_for_an_action_rings_for_it(
+    experiment: Experiment,
+    stand_in: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    # The message about the action was taken while the run had the slot.
+    monkeypatch.setattr("experiments.actions.slots.STARTING", timedelta(0))
+    stand_in.hold("run")
+    run = queued(experiment, "run")
+    Site.objects.update(most_commands=1)
+    waiting = queued(factories.create_experiment(experiment.site), "update_description")
+    with django_capture_on_commit_callbacks(execute=True):
+        execute(run.pk)
+    assert messages() == [("experiments.tasks.execute", (waiting.pk,))]
+
+
 def test_a_worker_that_is_stopped_hands_over_what_it_looks_at(
     experiment: Experiment, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
