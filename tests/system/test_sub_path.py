@@ -43,7 +43,7 @@ NOT_WALKED = (
     "search/experiments/<int:site_id>",
     *(f"{name}/<path:object_id>/{page}" for name in ("site-accounts", "site-policies", "site-roles") for page in PAGES),
     *("failed-sign-ins/<path:object_id>/delete", "sites/<path:object_id>/delete", "sites/<path:object_id>/history"),
-    *("notes/<int:note_id>", "<experiment_key:object_id>/notes", "/remove", "jobs/views"),
+    *("notes/<int:note_id>", "<experiment_key:object_id>/notes", "/remove", "jobs/views", "<job_key:object_id>/why"),
     *(f"people/<row_name:object_id>/{page}" for page in ("close", "reopen", "unlock", "reset_second_factor", "delete")),
     *(f"teams/<row_name:object_id>/{page}" for page in ("offers", "people", "coverage", "experiments")),
     *("teams/<row_name:object_id>/invitations", "/withdraw", "invitation/join", "invitation/account", "teams/preview"),
