@@ -65,6 +65,12 @@ EXPERIMENTS = _list_of(
     gettext_lazy("All experiments, what state they are in, what can be done."),
     key="e",
 )
+ACTIVITY = Page(
+    name=gettext_lazy("Activity"),
+    route="admin:activity",
+    key="a",
+    about=gettext_lazy("What people did, here and outside: one line each."),
+)
 ADMIN = Page(
     name=gettext_lazy("Admin"),
     route="admin:directory",
@@ -77,12 +83,7 @@ TOP: tuple[Page, ...] = (
     _list_of(
         Job, gettext_lazy("Jobs"), gettext_lazy("The jobs of all experiments, by status, name and platform."), key="j"
     ),
-    Page(
-        name=gettext_lazy("Activity"),
-        route="admin:activity",
-        key="a",
-        about=gettext_lazy("What people did, here and outside: one line each."),
-    ),
+    ACTIVITY,
     _list_of(
         Team,
         gettext_lazy("Teams"),
@@ -219,10 +220,15 @@ def _is_shown(model: type[Model] | None, shown: set[Any], otherwise: dict[Any, C
 def find_current(url_name: str) -> Page | None:
     """Return the entry of the navigation that a page belongs to, by the name of its address; None for none.
 
-    What is asked of a site is to create an experiment.
+    What is asked of a site is to create an experiment; runs are of experiments, and actions and shifts what people did.
+    Preferences stand in the menu of the account.
     """
-    if url_name == "experiments_site_request":
-        return EXPERIMENTS
     part = "_".join(url_name.split("_")[:2])
+    if url_name == "experiments_site_request" or part == "experiments_run":
+        return EXPERIMENTS
+    if url_name == "shift" or part == "experiments_action":
+        return ACTIVITY
+    if url_name == "preferences":
+        return None
     found = next((page for page in ALL if page.part == part or page.route == f"admin:{url_name}"), None)
     return found if found is None or found in TOP else ADMIN

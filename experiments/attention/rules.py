@@ -51,7 +51,7 @@ def find_dead(facts: RunFacts) -> Alarm | None:
         sentence=say("The process of the run is gone, but the run has not ended."),
         evidence=facts.disagreement,
         since=facts.disagrees_since or facts.now,
-        advice=say("Start it again if it is still wanted: the jobs that were sent are taken up again."),
+        advice=say("When it is started again, the jobs that were sent are taken up again."),
         remedy="run",
     )
 

@@ -107,7 +107,7 @@ def test_a_page_speaks_the_language_that_somebody_prefers(
     set_preferences(viewer, time_zone="", language="es")
     page = as_viewer.get(reverse("admin:experiments_experiment_change", args=[experiment])).content.decode()
     assert "Trabajos por sección y estado" in page
-    assert "Inactivo" in page
+    assert "Con fallo" in page
 
 
 def test_scripts_get_their_words_only_where_these_are_not_english(as_viewer: Client, viewer: User) -> None:

@@ -72,11 +72,18 @@ def test_everything_that_is_led_to_is_there(page: navigation.Page, as_admin: Cli
 
 @pytest.mark.parametrize(
     ("address", "name"),
-    [("/", "Now"), ("/admin/", "Admin"), ("/health/", "Admin"), ("experiments_run", "Admin"), ("jobs_job", "Jobs")],
+    [
+        *(("/", "Now"), ("/admin/", "Admin"), ("/health/", "Admin"), ("jobs_job", "Jobs"), ("/shift/", "Activity")),
+        *(("experiments_run", "Experiments"), ("experiments_action", "Activity")),
+    ],
 )
 def test_a_page_belongs_to_one_entry_of_the_navigation(address: str, name: str, as_admin: Client, site: Site) -> None:
     page = text_of(as_admin.get(address if address.startswith("/") else list_of(address)))
     assert re.findall(r'aria-current="page"[^>]*>([^<]*)<', page) == [name]
+
+
+def test_preferences_belong_to_the_account_and_not_to_the_navigation(as_admin: Client) -> None:
+    assert 'aria-current="page"' not in text_of(as_admin.get("/preferences/"))
 
 
 def test_the_form_of_a_new_experiment_belongs_to_the_experiments(as_admin: Client, site: Site) -> None:

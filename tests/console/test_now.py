@@ -1,7 +1,8 @@
 """The first page of the console: what needs whoever looks, what runs, and how the last day went."""
 
 import re
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -114,8 +115,8 @@ def test_whether_a_worker_runs_is_asked_where_none_reports(as_operator: Client, 
     [
         (None, False, "Starting"),
         (-HOUR, False, "Starting"),  # an earlier run
-        (timedelta(seconds=-1), False, "Idle"),  # this one, told to the second
-        (MINUTE, False, "Idle"),
+        (timedelta(seconds=-1), False, "Failed"),  # this one, told to the second
+        (MINUTE, False, "Failed"),
         (MINUTE, True, "Running"),
     ],
 )
@@ -275,6 +276,69 @@ def test_a_run_runs_since_its_process_began_and_not_since_it_was_generated(
     Experiment.objects.update(is_running=True, run_began_at=began, changed_at=began + 59 * MINUTE)
     (running,) = as_viewer.get(NOW).context["running"]
     assert (running.since, running.alive_at) == (began, began + 59 * MINUTE)
+
+
+def failed_start(client: Client, experiment: Experiment, **values: Any) -> tuple[Action, Callable[[], bool]]:
+    """Return a start that has failed, of who looks, and a function that says whether it needs somebody."""
+    person = User.objects.get(pk=client.session["_auth_user_id"])
+    told = {"state": State.FAILED, "ended_at": timezone.now(), "message": "Killed by SIGKILL.", "actor": person}
+    action = factories.create_action(experiment, **told | values)
+    return action, lambda: any(need.key == f"action-{action.pk}" for need in client.get(NOW).context["needs"])
+
+
+def test_an_action_that_failed_says_why(as_operator: Client, experiment: Experiment) -> None:
+    _, needs_somebody = failed_start(as_operator, experiment)
+    assert needs_somebody()
+    assert "Killed by SIGKILL." in text_of(as_operator.get(NOW))
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"), [("run", State.RUNNING), ("run", State.SUCCEEDED), ("stop", State.SUCCEEDED)]
+)
+def test_an_action_that_failed_needs_nobody_after_a_later_one(
+    as_operator: Client, experiment: Experiment, kind: str, state: State
+) -> None:
+    _, needs_somebody = failed_start(as_operator, experiment)
+    factories.create_action(experiment, kind=kind, state=state)
+    assert not needs_somebody()
+
+
+def test_an_action_that_failed_still_needs_somebody_after_a_later_one_of_other_sort(
+    as_operator: Client, experiment: Experiment
+) -> None:
+    _, needs_somebody = failed_start(as_operator, experiment)
+    factories.create_action(experiment, kind="update_description", state=State.SUCCEEDED)
+    factories.create_action(factories.create_experiment(experiment.site), state=State.SUCCEEDED)
+    factories.create_action(experiment, state=State.SUCCEEDED, is_dry_run=True)
+    assert needs_somebody()
+
+
+def test_another_action_that_failed_still_needs_somebody_after_a_start(
+    as_operator: Client, experiment: Experiment
+) -> None:
+    _, needs_somebody = failed_start(as_operator, experiment, kind="set_status")
+    factories.create_action(experiment, state=State.SUCCEEDED)
+    Experiment.objects.update(run_began_at=timezone.now() + MINUTE)
+    assert needs_somebody()
+
+
+@pytest.mark.parametrize("told", [{"run_began_at": datetime(2999, 1, 1, tzinfo=UTC)}, {"is_dead": True}])
+def test_a_start_that_failed_needs_nobody_once_its_experiment_runs_or_is_told_to_be_dead(
+    as_operator: Client, experiment: Experiment, told: dict[str, Any]
+) -> None:
+    _, needs_somebody = failed_start(as_operator, experiment)
+    Experiment.objects.update(**told)
+    assert not needs_somebody()
+
+
+@pytest.mark.parametrize(("after", "needed"), [(MINUTE, False), (-MINUTE, True)])
+def test_a_start_that_failed_is_not_told_beside_jobs_that_failed_in_its_run(
+    as_operator: Client, experiment: Experiment, after: timedelta, needed: bool
+) -> None:
+    started_at = timezone.now() - HOUR
+    _, needs_somebody = failed_start(as_operator, experiment, started_at=started_at)
+    Experiment.objects.update(failed_at=started_at + after)
+    assert needs_somebody() == needed
 
 
 def test_an_act_is_one_line_with_who_and_why(as_viewer: Client, experiment: Experiment) -> None:

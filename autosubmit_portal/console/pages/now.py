@@ -73,7 +73,7 @@ def list_needs(user: Any, experiments: QuerySet[Any], shown: dict[str, Any], new
         *needs.list_alarming(user, experiments),
         *needs.list_failed(user, experiments, news_since),
         *needs.list_approvals(user, shown["unapproved_actions"]),
-        *needs.list_stuck(shown["waiting_actions"], mine),
+        *needs.list_stuck(shown["waiting_actions"], needs.filter_unresolved(mine)),
         *needs.list_frozen(shown["freezes"]),
     ]
 

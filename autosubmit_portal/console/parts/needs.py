@@ -20,9 +20,11 @@ from experiments.actions.approve import may_approve
 from experiments.actions.notes import may_write
 from experiments.attention.alarm import Alarm
 from experiments.attention.rules import RULES, TITLES
-from experiments.catalogue.kinds import CATALOGUE
+from experiments.catalogue.kinds import CATALOGUE, RUN_KINDS, STOP_KINDS
 from experiments.models import Action, Experiment, Freeze, Note, Site, State
 from experiments.models.note import Acknowledged
+from experiments.models.states import ACTIVE_STATES
+from jobs.autosubmit.secrets import mask_text
 from jobs.models import Job
 
 MOST = 50
@@ -32,6 +34,8 @@ RECENT = timedelta(days=1)
 _URGENCY = {rule.name: place for place, rule in enumerate(RULES)}
 # What is wrong with an experiment that may go on nevertheless.
 _MILD = frozenset(("contradictory", "still_queue", "overdue"))
+_OF_RUNS = {*RUN_KINDS, *STOP_KINDS}
+_GOES_ON = (State.SUCCEEDED, *ACTIVE_STATES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +170,38 @@ def list_approvals(user: Any, waiting: Iterable[Action]) -> list[Need]:
 def list_stuck(waiting: Iterable[Action], failed: Iterable[Action]) -> list[Need]:
     """Return the actions that no worker takes, and those that have failed."""
     bad, ended = gettext("Failed action"), gettext("It has not ended well.")
-    return [*_describe_waiting(list(waiting)), *(_describe_action(row, bad, ended, "warn") for row in failed)]
+    failures = (_describe_action(row, bad, in_zone(mask_text(row.message)) or ended, "warn") for row in failed)
+    return [*_describe_waiting(list(waiting)), *failures]
+
+
+def filter_unresolved(failed: Sequence[Action]) -> list[Action]:
+    """Return the failed actions that still need somebody, whose experiments are loaded. At most one query.
+
+    One does not once the same was done, or is under way. Starts and stops take the place of each other, and a start
+    needs nobody once its experiment has run since, or where failed jobs or the dead run are told of already.
+    """
+    if not failed:
+        return []
+    experiments = {row.experiment_id for row in failed if row.experiment_id}
+    later = Action.objects.filter(experiment__in=experiments, state__in=_GOES_ON, is_dry_run=False)
+    rows = list(later.values_list("experiment_id", "kind", "pk"))
+    return [row for row in failed if not (_was_done_since(row, rows) or _is_told_otherwise(row))]
+
+
+def _was_done_since(action: Action, rows: Iterable[tuple[int | None, str, int]]) -> bool:
+    same = _OF_RUNS if action.kind in _OF_RUNS else {action.kind}
+    return any(of == action.experiment_id and pk > action.pk and kind in same for of, kind, pk in rows)
+
+
+def _is_told_otherwise(action: Action) -> bool:
+    """Whether it is a start whose experiment has run since, or shows itself what went wrong in that run."""
+    experiment = action.experiment
+    if experiment is None or action.kind not in RUN_KINDS:
+        return False
+    began, ended = experiment.run_began_at, action.ended_at
+    has_run_since = began is not None and ended is not None and began > ended
+    failed, started = experiment.failed_at, action.started_at
+    return has_run_since or experiment.is_dead or (failed is not None and started is not None and failed >= started)
 
 
 def _describe_waiting(actions: Sequence[Action]) -> Iterator[Need]:

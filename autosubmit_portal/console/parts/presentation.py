@@ -330,6 +330,8 @@ def lamp(experiment: Experiment) -> SafeString:
         kind, text = "starting", gettext("Starting")
     elif experiment.has_finished:
         kind, text = "done", gettext("Completed")
+    elif experiment.failed_jobs:
+        kind, text = "failed", gettext("Failed")
     else:
         kind, text = "off", gettext("Idle")
     return format_html('<span class="lamp lamp-{}" title="{}">{}</span>', kind, in_zone(experiment.evidence), text)
