@@ -2,6 +2,7 @@
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from autosubmit_portal.access.rights import policy
@@ -27,9 +28,13 @@ def cancel_action(action: Action, *, actor: User, origin: Origin) -> None:
 
 
 def call_off_waiting(reason: str, origin: Origin) -> list[Action]:
-    """Cancel every action that waits, as after a restore: it may have run since. Return those that this call did."""
-    waiting = Action.objects.waiting().defer_long_fields().select_related("site", "experiment").order_by("pk")
-    return [action for action in waiting if _call_off(action, reason, origin)]
+    """Cancel every action without a command yet, as after a restore: it may have run since. Return those that were.
+
+    A worker may have taken one and not have decided on its first command: taken over, that would start anew.
+    """
+    undecided = Q(pk__in=Action.objects.waiting().values("pk")) | Q(state=State.RUNNING, steps=None)
+    rows = Action.objects.filter(undecided).defer_long_fields().select_related("site", "experiment").order_by("pk")
+    return [action for action in rows if _call_off(action, reason, origin)]
 
 
 def _call_off(action: Action, reason: str, origin: Origin) -> bool:

@@ -10,7 +10,7 @@ from experiments.actions.cancel import call_off_waiting
 
 
 class Command(BaseCommand):
-    """Cancels what is queued or awaits approval, and names it; what runs goes on."""
+    """Cancels what is queued, awaits approval or has no command yet, and names it; what runs goes on."""
 
     help = "Cancel every action that waits: after a restore nobody knows whether it has run since."
 

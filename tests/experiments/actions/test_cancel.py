@@ -6,10 +6,11 @@ from django.contrib.auth.models import User
 from autosubmit_portal.access.rights.policy import Forbidden
 from autosubmit_portal.audit.models import AuditEntry
 from autosubmit_portal.audit.origin import Door, Origin
-from experiments.actions.cancel import cancel_action
+from experiments.actions.cancel import call_off_waiting, cancel_action
 from experiments.actions.refusals import Conflict
 from experiments.models import Action, State
 from tests.support import factories
+from tests.support.steps import create_step
 
 pytestmark = pytest.mark.django_db
 
@@ -87,3 +88,17 @@ def test_a_viewer_may_not_cancel(viewer: User, action: Action) -> None:
         cancel(action, viewer)
     action.refresh_from_db()
     assert action.state == State.QUEUED
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.AWAITING_APPROVAL, State.RUNNING])
+def test_after_a_restore_all_is_called_off_that_has_no_command_yet(action: Action, state: State) -> None:
+    Action.objects.update(state=state)
+    assert call_off_waiting("The database was restored.", Origin(Door.COMMAND_LINE)) == [action]
+    action.refresh_from_db()
+    assert (action.state, action.message) == (State.CANCELLED, "Called off: The database was restored.")
+
+
+def test_after_a_restore_what_has_a_command_goes_on(action: Action) -> None:
+    Action.objects.update(state=State.RUNNING)
+    create_step(action)
+    assert call_off_waiting("The database was restored.", Origin(Door.COMMAND_LINE)) == []
