@@ -1,11 +1,11 @@
 """An action: one request to do something to an experiment, from request to result."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
@@ -22,6 +22,7 @@ from experiments.models.states import ACTIVE_STATES, State
 LONG_FIELDS = ("parameters", "command", "job_changes")
 # A host tells the beginning of a process to the second, counted from when it booted.
 BEGIN_ROUNDED = timedelta(seconds=2)
+_BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def list_kind_choices() -> list[tuple[str, Any]]:
@@ -227,7 +228,8 @@ def annotate_active_action(experiments: "models.QuerySet[Any] | None" = None) ->
 
     One starts while an action is to run it and no process of that run was seen: afterwards it runs, or has ended.
     """
-    is_unseen = Q(experiment__run_began_at=None) | Q(started_at__gt=F("experiment__run_began_at") + BEGIN_ROUNDED)
+    began = Coalesce(OuterRef("run_began_at"), Value(_BEFORE_ALL, output_field=models.DateTimeField()))
+    is_unseen = Q(started_at=None) | Q(started_at__gt=began + BEGIN_ROUNDED)
     starting = Action.objects.filter(
         is_unseen, experiment=OuterRef("pk"), state=State.RUNNING, kind__in=RUN_KINDS, is_dry_run=False
     )

@@ -206,7 +206,7 @@ def _is_told_otherwise(action: Action) -> bool:
 
 def _describe_waiting(actions: Sequence[Action]) -> Iterator[Need]:
     """Yield what actions wait for: a worker only where none reports. One query."""
-    alive = set(Worker.objects.alive().values_list("queue", flat=True)) if actions else set()
+    alive = set(Worker.objects.alive().values_list("queue", flat=True))
     asked = gettext("Is a worker of the queue “{queue}” running?")
     busy = gettext("The workers of the queue “{queue}” are busy with other commands.")
     for row in actions:
